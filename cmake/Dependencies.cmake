@@ -1,0 +1,46 @@
+# Debian 12's packages, nothing else. Protobuf in module mode comes before gRPC's config.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(SQLite3 REQUIRED)
+pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+if(SIMPLON_CONTROL)
+  find_package(gRPC CONFIG REQUIRED)
+  find_package(CLI11 CONFIG REQUIRED)
+  find_package(yaml-cpp CONFIG REQUIRED)
+endif()
+if(SIMPLON_TESTS)
+  find_package(GTest CONFIG REQUIRED)
+endif()
+
+find_program(SIMPLON_CCACHE ccache)
+if(SIMPLON_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${SIMPLON_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${SIMPLON_CCACHE})
+endif()
+find_program(SIMPLON_MOLD mold)
+if(SIMPLON_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+if(SIMPLON_SANITIZE)
+  add_compile_options(-fsanitize=${SIMPLON_SANITIZE} -fno-omit-frame-pointer)
+  # libstdc++'s shared_ptr and gRPC's plugins need no vptr check; a finding ends the test.
+  if(SIMPLON_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=all -fno-sanitize=vptr)
+  endif()
+  string(REGEX REPLACE ",?fuzzer-no-link" "" link_sanitize "${SIMPLON_SANITIZE}")
+  add_link_options(-fsanitize=${link_sanitize})
+endif()
+
+# The compiled parts of Asio and Beast, once. The definitions are PUBLIC: a file that mixed
+# header-only and separate compilation would break the one-definition rule.
+add_library(simplon_boost STATIC ${CMAKE_SOURCE_DIR}/cmake/boost.cpp)
+target_link_libraries(simplon_boost PUBLIC Boost::headers OpenSSL::SSL Threads::Threads)
+target_compile_definitions(simplon_boost PUBLIC
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
+  BOOST_ENABLE_ASSERT_HANDLER)
+target_compile_options(simplon_boost PRIVATE -w)

@@ -1,0 +1,33 @@
+# One static library per layer: every .cpp of the layer's folder. Which layer may include which is
+# said here by the links, and checked over the sources by tests/structure.py.
+set(SIMPLON_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers)
+if(SIMPLON_WERROR)
+  list(APPEND SIMPLON_WARNINGS -Werror)
+endif()
+
+function(simplon_layer name)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  if(NOT sources)
+    add_library(simplon_${name} INTERFACE)
+    return()
+  endif()
+  add_library(simplon_${name} STATIC ${sources})
+  target_include_directories(simplon_${name} PUBLIC ${CMAKE_SOURCE_DIR}/lib)
+  target_compile_options(simplon_${name} PRIVATE ${SIMPLON_WARNINGS})
+  target_link_libraries(simplon_${name} PUBLIC ${arg_LINKS})
+endfunction()
+
+# A GoogleTest binary of all *_test.cpp in tests/unit/<name>, one test of ctest for each TEST.
+function(simplon_unit_test name)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_test ${sources})
+  target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_compile_options(${name}_test PRIVATE ${SIMPLON_WARNINGS})
+  target_link_libraries(${name}_test PRIVATE ${arg_LINKS} GTest::gmock_main)
+  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
+endfunction()

@@ -1,0 +1,124 @@
+// The proxy engine: one client connection in, requests out to wherever the ends say.
+//
+// Share, access and frontend are this engine with different ends (design: acceptor × router ×
+// connector × policy). It knows nothing of overlays; lib/tunnel supplies the ends. After a 101 the
+// engine writes both sides' leftover bytes and becomes net::splice.
+//
+// Threads: everything of one client connection stays on the client stream's loop; an Ends object
+// may serve connections of several loops and says itself what it shares.
+// Cancellation: closing the client or the upstream ends serve(); stop() of the Connection drains.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.hpp"
+#include "net/async.hpp"
+#include "net/stream.hpp"
+
+namespace simplon::http {
+
+/// What is done with X-Forwarded-*, Forwarded and X-Real-IP of an arriving request.
+enum class Forwarding {
+  pass,     ///< share: the overlay peer set them and is trusted
+  append,   ///< access: keep the client's, append ours
+  replace,  ///< frontend: drop the client's, set ours
+};
+
+struct Limits {
+  std::size_t head_bytes = 64 * 1024;    ///< request or response head; more: 431 / 502
+  std::size_t target_bytes = 16 * 1024;  ///< request target; more: 414
+  std::size_t fields = 128;              ///< header fields of one head; more: 431
+  std::size_t trailer_bytes = 16 * 1024;
+  std::size_t trailers = 64;
+  std::size_t chunk_line_bytes = 4 * 1024;
+};
+
+struct Timeouts {
+  std::chrono::milliseconds head{30'000};     ///< first byte to end of head; over: 408
+  std::chrono::milliseconds idle{90'000};     ///< keep-alive without a request
+  std::chrono::milliseconds connect{10'000};  ///< upstream connection; over: 504
+  std::chrono::milliseconds response{0};      ///< request sent to response head; 0: unlimited
+  std::chrono::milliseconds linger{1'000};    ///< reading on after an early answer
+};
+
+struct Policy {
+  Forwarding forwarding = Forwarding::pass;
+  std::string scheme = "http";                ///< of the client side, for X-Forwarded-Proto
+  std::optional<std::string> client_address;  ///< IP of the client, where there is one
+  std::optional<std::string> rewrite_host;    ///< Host towards the upstream; none: preserved
+  base::Hop hop = base::Hop::access;          ///< whose failures these are, for Simplon-Error
+  Limits limits;
+  Timeouts timeouts;
+};
+
+/// A connection to the upstream, leased for one request after the other.
+struct Upstream {
+  net::StreamPtr stream;
+  bool reused = false;    ///< has served a request before: it may turn out to be closed already
+  std::string authority;  ///< the upstream's own host:port, for rewriting; may be empty
+  /// Set while the far end may still refuse without having processed anything (overlay streams):
+  /// the failure, once there is one. Called when reading the response fails.
+  std::function<std::optional<base::Failure>()> refusal;
+};
+
+/// Where a client connection's requests go. One per tunnel, shared by its connections.
+class Ends {
+ public:
+  virtual ~Ends() = default;
+
+  /// The key of the upstream for a request, from its (validated, lower-case, port-less) host. A
+  /// constant for share and access; Host → service for a frontend. A failure becomes 404.
+  virtual std::expected<std::string, base::Failure> route(std::string_view host) = 0;
+
+  /// A connection for that route, on `loop`. A failure becomes 502, 503 or 504 by its code.
+  /// `fresh`: not a pooled one, because a pooled one just turned out to be dead.
+  virtual net::awaitable<std::expected<Upstream, base::Failure>> connect(
+      net::Loop& loop, std::string route, std::string connection_id, bool fresh,
+      net::TimePoint deadline) = 0;
+
+  /// The upstream connection can serve another request (of this or another client).
+  virtual void release(const std::string& route, Upstream upstream) = 0;
+
+  /// One line for the access log and counters; default: nothing.
+  struct Outcome {
+    std::string_view method;
+    std::string_view target;
+    int status = 0;
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+    bool upgraded = false;
+  };
+  virtual void finished(const Outcome&) {}
+};
+
+/// Tells running connections of a tunnel to finish: keep-alive ends after the current message,
+/// idle connections close, websockets go on until they end or are cut.
+class Drain {
+ public:
+  bool requested() const { return requested_; }
+  void request();
+  /// Called by request(), once, on the loop that calls it; for connections that wait idle.
+  using Id = std::uint64_t;
+  Id on_request(std::function<void()> wake);
+  void forget(Id id);
+
+ private:
+  bool requested_ = false;
+  Id next_ = 1;
+  std::vector<std::pair<Id, std::function<void()>>> wakers_;
+};
+
+/// Serves one client connection until it ends. Both are kept alive by the coroutine.
+net::awaitable<void> serve(net::StreamPtr client, std::shared_ptr<Ends> ends,
+                           std::shared_ptr<const Policy> policy, std::string connection_id,
+                           std::shared_ptr<Drain> drain);
+
+}  // namespace simplon::http

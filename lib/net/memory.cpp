@@ -1,0 +1,173 @@
+#include "net/memory.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+
+namespace simplon::net {
+namespace {
+
+class MemoryStream;
+
+// One direction. The bytes outlive the writer, so that a close after a write loses nothing.
+struct Pipe {
+  explicit Pipe(std::size_t limit) : capacity(limit) {}
+
+  std::size_t capacity;
+  std::deque<std::byte> bytes;
+  bool ended = false;       // the writer will send no more
+  bool abandoned = false;   // the reader takes no more
+  std::error_code failure;  // reset by the other side of whoever sees it
+  MemoryStream* reader = nullptr;
+  MemoryStream* writer = nullptr;
+};
+
+class MemoryStream final : public Stream {
+ public:
+  MemoryStream(Loop& loop, std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out)
+      : Stream(loop), in_(std::move(in)), out_(std::move(out)) {
+    in_->reader = this;
+    out_->writer = this;
+  }
+
+  ~MemoryStream() override {
+    if (!detached_) {
+      cut(make_error_code(Errc::reset));
+    }
+  }
+
+  Result<std::size_t> try_read(std::span<std::byte> into) override {
+    if (closed()) {
+      return base::fail(Errc::closed);
+    }
+    if (in_->failure) {
+      return std::unexpected(in_->failure);
+    }
+    if (in_->bytes.empty()) {
+      return in_->ended ? Result<std::size_t>(0) : base::fail(Errc::would_block);
+    }
+    const std::size_t count = std::min(into.size(), in_->bytes.size());
+    const auto first = in_->bytes.begin();
+    std::copy_n(first, count, into.begin());
+    in_->bytes.erase(first, first + static_cast<std::ptrdiff_t>(count));
+    if (in_->writer != nullptr) {
+      in_->writer->wake(Event::writable);
+      if (in_->bytes.empty()) {
+        in_->writer->wake(Event::flushed);
+      }
+    }
+    return count;
+  }
+
+  Result<std::size_t> try_write(std::span<const Buffer> from) override {
+    if (closed() || out_->ended) {
+      return base::fail(Errc::closed);
+    }
+    if (out_->failure) {
+      return std::unexpected(out_->failure);
+    }
+    if (out_->abandoned) {
+      return base::fail(Errc::reset);
+    }
+    std::size_t wanted = 0;
+    std::size_t taken = 0;
+    for (const Buffer& piece : from) {
+      wanted += piece.size();
+      const std::size_t count = std::min(piece.size(), out_->capacity - out_->bytes.size());
+      out_->bytes.insert(out_->bytes.end(), piece.begin(),
+                         piece.begin() + static_cast<std::ptrdiff_t>(count));
+      taken += count;
+    }
+    if (taken == 0 && wanted != 0) {
+      return base::fail(Errc::would_block);
+    }
+    if (out_->reader != nullptr) {
+      out_->reader->wake(Event::readable);
+    }
+    return taken;
+  }
+
+  void shutdown_send() override {
+    if (!closed() && !std::exchange(out_->ended, true) && out_->reader != nullptr) {
+      out_->reader->wake(Event::readable);
+    }
+  }
+
+  bool carries_reason() const override { return true; }
+
+  void wake(Event event) { notify_later(event); }
+
+ protected:
+  void start_wait(Event event) override {
+    const bool dead = in_->failure || out_->failure;
+    bool ready = false;
+    switch (event) {
+      case Event::readable:
+        ready = dead || !in_->bytes.empty() || in_->ended;
+        break;
+      case Event::writable:
+        ready = dead || out_->ended || out_->abandoned || out_->bytes.size() < out_->capacity;
+        break;
+      case Event::flushed:
+        ready = dead || out_->abandoned || out_->bytes.empty();
+        break;
+    }
+    if (ready) {
+      notify(event);
+    }
+  }
+
+  void stop_wait(Event) override {}
+
+  // The written bytes stay readable for the other end; there is nothing to wait for.
+  void do_close() override {
+    out_->ended = true;
+    in_->abandoned = true;
+    in_->bytes.clear();
+    detach();
+  }
+
+  void do_reset(std::error_code reason) override {
+    if (!detached_) {
+      cut(reason ? reason : make_error_code(Errc::reset));
+    } else {
+      out_->failure = reason ? reason : make_error_code(Errc::reset);
+    }
+  }
+
+ private:
+  void cut(std::error_code reason) {
+    out_->failure = reason;
+    in_->failure = reason;
+    in_->abandoned = true;
+    detach();
+  }
+
+  void detach() {
+    detached_ = true;
+    in_->reader = nullptr;
+    out_->writer = nullptr;
+    if (out_->reader != nullptr) {
+      out_->reader->wake(Event::readable);
+    }
+    if (in_->writer != nullptr) {
+      in_->writer->wake(Event::writable);
+      in_->writer->wake(Event::flushed);
+    }
+  }
+
+  std::shared_ptr<Pipe> in_;
+  std::shared_ptr<Pipe> out_;
+  bool detached_ = false;
+};
+
+}  // namespace
+
+std::pair<StreamPtr, StreamPtr> make_memory_pair(Loop& loop, std::size_t capacity) {
+  const auto there = std::make_shared<Pipe>(capacity);
+  const auto back = std::make_shared<Pipe>(capacity);
+  return {std::make_shared<MemoryStream>(loop, back, there),
+          std::make_shared<MemoryStream>(loop, there, back)};
+}
+
+}  // namespace simplon::net

@@ -1,0 +1,77 @@
+#include "overlay/network.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace simplon::overlay {
+
+std::string_view to_string(StreamKind kind) noexcept {
+  switch (kind) {
+    case StreamKind::http:
+      return "http";
+    case StreamKind::raw:
+      return "raw";
+    case StreamKind::probe:
+      return "probe";
+    case StreamKind::control:
+      return "control";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(LinkState state) noexcept {
+  switch (state) {
+    case LinkState::connecting:
+      return "connecting";
+    case LinkState::up:
+      return "up";
+    case LinkState::down:
+      return "down";
+  }
+  return "unknown";
+}
+
+bool valid_service_name(std::string_view name) noexcept {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  return !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
+         std::ranges::all_of(name, fits);
+}
+
+void OpenStatus::accept() { settle(State::accepted); }
+
+void OpenStatus::refuse(Refusal refusal) {
+  if (state_ == State::pending) {
+    refusal_ = std::move(refusal);
+    settle(State::refused);
+  }
+}
+
+void OpenStatus::settle(State state) {
+  if (state_ != State::pending) {
+    return;
+  }
+  state_ = state;
+  for (auto& wake : std::exchange(waiters_, {})) {
+    wake();
+  }
+}
+
+net::awaitable<OpenStatus::State> OpenStatus::decided(net::Loop& loop, net::TimePoint deadline) {
+  if (state_ != State::pending) {
+    co_return state_;
+  }
+  // The gate outlives both wakers: whichever comes second finds it opened.
+  const auto gate = std::make_shared<net::Gate>(loop);
+  waiters_.emplace_back([gate] { gate->open(); });
+  if (!co_await gate->wait_until(deadline)) {
+    refuse({.failure = {.hop = base::Hop::overlay,
+                        .code = base::Errc::timed_out,
+                        .detail = "the hosting agent did not answer the open"},
+            .not_processed = false});
+  }
+  co_return state_;
+}
+
+}  // namespace simplon::overlay
