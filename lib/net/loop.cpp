@@ -1,6 +1,5 @@
 #include "net/loop.hpp"
 
-#include <memory>
 #include <mutex>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -8,43 +7,46 @@
 
 namespace simplon::net {
 
-/// Lets a ManualClock that outlives the loop find out that the loop is gone.
+/// Lets a clock or another thread that outlives the loop find out that the loop is gone.
 struct Loop::Alive {
   std::mutex mutex;
-  Loop* loop;
+  Loop* loop = nullptr;
 };
 
 void Timer::arm(TimePoint when, std::move_only_function<void()> callback) {
   cancel();
   when_ = when;
   callback_ = std::move(callback);
-  armed_ = true;
   loop_.add(*this);
 }
 
 void Timer::cancel() {
   if (armed_) {
-    armed_ = false;
     loop_.remove(*this);
-    callback_ = nullptr;
+    const auto dropped = std::exchange(callback_, nullptr);
   }
 }
 
 Loop::Loop(Clock& clock) : clock_(clock), alive_(std::make_shared<Alive>()) {
   alive_->loop = this;
   if (!clock_.real()) {
-    clock_.on_move([alive = alive_] {
-      const std::lock_guard lock(alive->mutex);
-      if (alive->loop != nullptr) {
-        alive->loop->post([loop = alive->loop] { loop->fire_due(); });
-      }
-    });
+    clock_.on_move([poster = poster(), this] { poster.post([this] { fire_due(); }); });
   }
 }
 
 Loop::~Loop() {
-  const std::lock_guard lock(alive_->mutex);
-  alive_->loop = nullptr;
+  {
+    const std::lock_guard lock(alive_->mutex);
+    alive_->loop = nullptr;
+  }
+  ending_ = true;
+  // A callback may own the object that owns its timer, and others.
+  while (!timers_.empty()) {
+    Timer& timer = *timers_.begin()->second;
+    remove(timer);
+    const auto dropped = std::exchange(timer.callback_, nullptr);
+  }
+  end_of_turn_.clear();
 }
 
 void Loop::run(bool until_idle) {
@@ -65,6 +67,15 @@ void Loop::post(std::move_only_function<void()> work) {
   boost::asio::post(context_, std::move(work));
 }
 
+bool Loop::Poster::post(std::move_only_function<void()> work) const {
+  const std::lock_guard lock(alive_->mutex);
+  if (alive_->loop == nullptr) {
+    return false;
+  }
+  alive_->loop->post(std::move(work));
+  return true;
+}
+
 void Loop::at_end_of_turn(std::move_only_function<void()> work) {
   end_of_turn_.push_back(std::move(work));
   if (flush_posted_) {
@@ -82,11 +93,24 @@ void Loop::at_end_of_turn(std::move_only_function<void()> work) {
 }
 
 void Loop::add(Timer& timer) {
-  timers_.emplace(timer.when_, &timer);
+  if (ending_) {
+    const auto dropped = std::exchange(timer.callback_, nullptr);
+    return;
+  }
+  if (timer.node_) {
+    timer.node_.value() = {timer.when_, &timer};
+    timer.position_ = timers_.insert(std::move(timer.node_)).position;
+  } else {
+    timer.position_ = timers_.emplace(timer.when_, &timer).first;
+  }
+  timer.armed_ = true;
   schedule_wakeup();
 }
 
-void Loop::remove(Timer& timer) { timers_.erase({timer.when_, &timer}); }
+void Loop::remove(Timer& timer) {
+  timer.armed_ = false;
+  timer.node_ = timers_.extract(timer.position_);
+}
 
 // The wake-up is moved only forward in time when it fires: cancelling a far deadline costs nothing,
 // and the common case (a deadline armed and cleared for each request) never touches the kernel.
@@ -113,10 +137,15 @@ void Loop::schedule_wakeup() {
 
 void Loop::fire_due() {
   const TimePoint now = clock_.now();
-  while (!timers_.empty() && timers_.begin()->first <= now) {
+  // Only those that are due at this moment: a callback that arms a timer in the past again must not
+  // keep the loop from its other work.
+  std::size_t due = 0;
+  for (auto it = timers_.begin(); it != timers_.end() && it->first <= now; ++it) {
+    ++due;
+  }
+  for (; due > 0 && !timers_.empty() && timers_.begin()->first <= now; --due) {
     Timer& timer = *timers_.begin()->second;
-    timers_.erase(timers_.begin());
-    timer.armed_ = false;
+    remove(timer);
     auto callback = std::exchange(timer.callback_, nullptr);
     callback();  // may destroy or re-arm the timer
   }

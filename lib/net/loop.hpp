@@ -1,11 +1,14 @@
 // An event loop: one io_context with one thread, its timers, and work for the end of each turn.
 //
 // Owned by whoever runs it (the agent's composition, or a test). Everything here is for the loop's
-// own thread, except post(), stop() and context().
+// own thread, except post(), poster(), stop() and context().
+// End: destroying the loop drops what was still posted or armed, without calling it. Objects that
+// such work kept alive are destroyed then, while the loop's timers can still be cancelled.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
@@ -22,6 +25,11 @@ using base::Duration;
 using base::TimePoint;
 
 class Loop;
+class Timer;
+
+/// All armed timers of a loop by time. A timer keeps its node when it is disarmed, so that the
+/// common case (a deadline armed and cleared for each request) allocates nothing.
+using TimerQueue = std::set<std::pair<TimePoint, Timer*>>;
 
 /// A one-shot timer of a loop. Destroying or cancelling it guarantees that the callback is not
 /// called any more. Arming an armed timer moves it.
@@ -35,6 +43,7 @@ class Timer {
   void arm(TimePoint when, std::move_only_function<void()> callback);
   void cancel();
   bool armed() const { return armed_; }
+  /// The time it was last armed for.
   TimePoint when() const { return when_; }
 
  private:
@@ -42,10 +51,15 @@ class Timer {
   Loop& loop_;
   TimePoint when_{};
   bool armed_ = false;
+  TimerQueue::iterator position_{};  // while armed
+  TimerQueue::node_type node_;       // while not
   std::move_only_function<void()> callback_;
 };
 
 class Loop {
+ private:
+  struct Alive;
+
  public:
   explicit Loop(Clock& clock = base::steady_clock());
   ~Loop();
@@ -68,9 +82,21 @@ class Loop {
   /// coalesced into one send. Work added meanwhile waits for the next turn.
   void at_end_of_turn(std::move_only_function<void()> work);
 
+  /// Posts to a loop that may be gone by then: for other threads' answers. Any thread.
+  class Poster {
+   public:
+    /// False, and `work` destroyed on this thread, when the loop is gone.
+    bool post(std::move_only_function<void()> work) const;
+
+   private:
+    friend class Loop;
+    explicit Poster(std::shared_ptr<Alive> alive) : alive_(std::move(alive)) {}
+    std::shared_ptr<Alive> alive_;
+  };
+  Poster poster() const { return Poster(alive_); }
+
  private:
   friend class Timer;
-  using Entry = std::pair<TimePoint, Timer*>;
 
   void add(Timer& timer);
   void remove(Timer& timer);
@@ -78,14 +104,15 @@ class Loop {
   void fire_due();
 
   Clock& clock_;
-  boost::asio::io_context context_{1};
-  boost::asio::steady_timer wakeup_{context_};
-  TimePoint wakeup_at_ = TimePoint::max();
-  std::set<Entry> timers_;
+  std::shared_ptr<Alive> alive_;
+  bool ending_ = false;
+  // Before the context: what its handlers keep alive cancels timers while the context dies.
+  TimerQueue timers_;
   std::vector<std::move_only_function<void()>> end_of_turn_;
   bool flush_posted_ = false;
-  struct Alive;
-  std::shared_ptr<Alive> alive_;
+  TimePoint wakeup_at_ = TimePoint::max();
+  boost::asio::io_context context_{1};
+  boost::asio::steady_timer wakeup_{context_};
 };
 
 }  // namespace simplon::net
