@@ -1,9 +1,9 @@
 // The one translation unit that compiles Asio's and Beast's non-template parts.
-#include <boost/asio/impl/src.hpp>
-#include <boost/beast/src.hpp>
-
 #include <stdexcept>
 #include <string>
+
+#include <boost/asio/impl/src.hpp>
+#include <boost/beast/src.hpp>
 
 // Beast asserts on some inputs that a peer controls. No byte from a peer may end the process,
 // so a failed Boost assertion throws and the connection that caused it is closed.

@@ -140,7 +140,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::open_name(const std::string&
   }
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, std::chrono::milliseconds(kBusyTimeout).count());
-  const absl::Status ready = database->execute(
+  absl::Status ready = database->execute(
       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
       "CREATE TABLE IF NOT EXISTS schema_version (owner TEXT PRIMARY KEY, version INTEGER NOT NULL)"
       " STRICT;");
