@@ -97,7 +97,11 @@ class State : public std::enable_shared_from_this<State> {
     refused.close();
     spare_ = spare_descriptor();
     base::log().warn("out of file descriptors: pausing {} for {} ms", fd(), kAcceptPause.count());
-    pause_.arm(loop_.now() + kAcceptPause, [this] { accept_batch(); });
+    pause_.arm(loop_.now() + kAcceptPause, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) {
+        self->accept_batch();
+      }
+    });
   }
 
   Loop& loop_;

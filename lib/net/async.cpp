@@ -16,74 +16,91 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Lives on the heap until it is called, because Asio's handlers move.
-template <class Handler>
-class WaitOp final : public Waiter {
- public:
-  static void start(Handler handler, Stream& stream, Event event) {
-    auto* op = new WaitOp(std::move(handler), stream, event);
-    const auto slot = asio::get_associated_cancellation_slot(op->handler_);
+// A suspended coroutine. On the heap until it is called, because Asio's handlers move; the loop's,
+// should it end first.
+template <class Handler, class... Arguments>
+class Suspended : public Operation {
+ protected:
+  Suspended(Handler handler, Loop& loop)
+      : Operation(loop), handler_(std::move(handler)), loop_(loop) {
+    auto slot = asio::get_associated_cancellation_slot(handler_);
     if (slot.is_connected()) {
-      asio::cancellation_slot(slot).assign([op](asio::cancellation_type) {
-        op->stream_->cancel_wait(op->event_);
-        // Later: the canceller may be in the middle of something.
-        op->stream_->loop().post([op] { op->complete(make_error_code(Errc::cancelled)); });
+      slot.assign([this](asio::cancellation_type) {
+        if (!finishing_) {
+          stop_waiting();
+          cancelled();
+        }
       });
     }
-    op->stream_->wait(event, *op);
   }
+  virtual ~Suspended() = default;
 
-  void ready(Event, std::error_code error) override { complete(error); }
-
- private:
-  WaitOp(Handler handler, Stream& stream, Event event)
-      : handler_(std::move(handler)), stream_(stream.shared_from_this()), event_(event) {}
-
-  void complete(std::error_code error) {
-    const std::unique_ptr<WaitOp> self(this);
-    const auto slot = asio::get_associated_cancellation_slot(handler_);
+  void complete(Arguments... arguments) {
+    auto slot = asio::get_associated_cancellation_slot(handler_);
     if (slot.is_connected()) {
-      asio::cancellation_slot(slot).clear();
+      slot.clear();
     }
     Handler handler = std::move(handler_);
-    const StreamPtr keep = std::move(stream_);
-    std::move(handler)(error);
+    delete this;
+    std::move(handler)(arguments...);
   }
 
+  // For callers that are in the middle of something.
+  void complete_later(Arguments... arguments) {
+    if (!std::exchange(finishing_, true)) {
+      loop_.post([this, arguments...] { complete(arguments...); });
+    }
+  }
+
+ private:
+  void abandon() override {
+    stop_waiting();
+    delete this;
+  }
+  /// Nothing completes the operation any more.
+  virtual void stop_waiting() = 0;
+  /// Calls complete_later().
+  virtual void cancelled() = 0;
+
   Handler handler_;
+  Loop& loop_;
+  bool finishing_ = false;
+};
+
+template <class Handler>
+class WaitOp final : public Suspended<Handler, std::error_code>, public Waiter {
+ public:
+  WaitOp(Handler handler, Stream& stream, Event event)
+      : Suspended<Handler, std::error_code>(std::move(handler), stream.loop()),
+        stream_(stream.shared_from_this()),
+        event_(event) {
+    stream.wait(event, *this);
+  }
+
+ private:
+  void ready(Event, std::error_code error) override {
+    const StreamPtr keep = stream_;  // which calls this
+    this->complete(error);
+  }
+  void stop_waiting() override { stream_->cancel_wait(event_); }
+  void cancelled() override { this->complete_later(make_error_code(Errc::cancelled)); }
+
   StreamPtr stream_;
   Event event_;
 };
 
 template <class Handler>
-class SleepOp {
+class SleepOp final : public Suspended<Handler> {
  public:
-  static void start(Handler handler, Loop& loop, TimePoint when) {
-    auto* op = new SleepOp(std::move(handler), loop);
-    const auto slot = asio::get_associated_cancellation_slot(op->handler_);
-    if (slot.is_connected()) {
-      asio::cancellation_slot(slot).assign([op, &loop](asio::cancellation_type) {
-        op->timer_.cancel();
-        loop.post([op] { op->complete(); });
-      });
-    }
-    op->timer_.arm(when, [op] { op->complete(); });
+  SleepOp(Handler handler, Loop& loop, TimePoint when)
+      : Suspended<Handler>(std::move(handler), loop), timer_(loop) {
+    timer_.arm(when, [this] { this->complete(); });
   }
 
  private:
-  SleepOp(Handler handler, Loop& loop) : handler_(std::move(handler)), timer_(loop) {}
+  void stop_waiting() override { timer_.cancel(); }
+  void cancelled() override { this->complete_later(); }
 
-  void complete() {
-    const std::unique_ptr<SleepOp> self(this);
-    const auto slot = asio::get_associated_cancellation_slot(handler_);
-    if (slot.is_connected()) {
-      asio::cancellation_slot(slot).clear();
-    }
-    Handler handler = std::move(handler_);
-    std::move(handler)();
-  }
-
-  Handler handler_;
   Timer timer_;
 };
 
@@ -94,8 +111,7 @@ awaitable<std::error_code> wait(Stream& stream, Event event) {
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::error_code)>(
       [&stream, event](auto handler) {
         // A completion with a plain value: the wait's outcome is not an exception.
-        auto complete = std::move(handler);
-        WaitOp<decltype(complete)>::start(std::move(complete), stream, event);
+        new WaitOp<decltype(handler)>(std::move(handler), stream, event);
       },
       asio::use_awaitable);
 }
@@ -153,56 +169,66 @@ awaitable<Result<void>> flush(Stream& stream) {
 awaitable<void> sleep_until(Loop& loop, TimePoint when) {
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
       [&loop, when](auto handler) {
-        auto complete = std::move(handler);
-        SleepOp<decltype(complete)>::start(std::move(complete), loop, when);
+        new SleepOp<decltype(handler)>(std::move(handler), loop, when);
       },
       asio::use_awaitable);
 }
 
+class Gate::Wait {
+ public:
+  virtual ~Wait() = default;
+  virtual void opened() = 0;
+};
+
+Gate::~Gate() { delete waiting_; }
+
 void Gate::open() {
-  if (!std::exchange(open_, true) && waiting_) {
-    loop_.post([wake = std::move(waiting_)]() mutable { wake(); });
-    waiting_ = nullptr;
-    timer_.cancel();
+  if (!std::exchange(open_, true) && waiting_ != nullptr) {
+    waiting_->opened();
   }
 }
 
-void Gate::wake() {
-  timer_.cancel();
-  if (auto wake = std::exchange(waiting_, nullptr)) {
-    wake();
+template <class Handler>
+class Gate::WaitOp final : public Suspended<Handler, bool>, public Wait {
+ public:
+  WaitOp(Handler handler, Gate& gate, TimePoint deadline)
+      : Suspended<Handler, bool>(std::move(handler), gate.loop_), gate_(&gate), timer_(gate.loop_) {
+    gate.waiting_ = this;
+    if (deadline != TimePoint::max()) {
+      timer_.arm(deadline, [this] {
+        stop_waiting();
+        this->complete(false);
+      });
+    }
   }
-}
+
+ private:
+  void opened() override {
+    stop_waiting();
+    this->complete_later(true);
+  }
+  void stop_waiting() override {
+    timer_.cancel();
+    if (gate_ != nullptr) {
+      std::exchange(gate_, nullptr)->waiting_ = nullptr;
+    }
+  }
+  void cancelled() override { this->complete_later(false); }
+
+  Gate* gate_;
+  Timer timer_;
+};
 
 awaitable<bool> Gate::wait_until(TimePoint deadline) {
   co_await asio::this_coro::throw_if_cancelled(false);
   if (open_) {
     co_return true;
   }
-  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(bool)>(
       [this, deadline](auto handler) {
-        const auto slot = asio::get_associated_cancellation_slot(handler);
-        if (slot.is_connected()) {
-          asio::cancellation_slot(slot).assign([this](asio::cancellation_type) {
-            if (waiting_) {
-              timer_.cancel();
-              loop_.post([wake = std::move(waiting_)]() mutable { wake(); });
-              waiting_ = nullptr;
-            }
-          });
-        }
-        waiting_ = [slot, handler = std::move(handler)]() mutable {
-          if (slot.is_connected()) {
-            asio::cancellation_slot(slot).clear();
-          }
-          std::move(handler)();
-        };
-        if (deadline != TimePoint::max()) {
-          timer_.arm(deadline, [this] { wake(); });
-        }
+        new WaitOp<decltype(handler)>(std::move(handler), *this, deadline);
       },
       asio::use_awaitable);
-  co_return open_;
 }
 
 void spawn(Loop& loop, std::string_view name, awaitable<void> body) {

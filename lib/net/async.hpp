@@ -37,7 +37,12 @@ awaitable<void> sleep_until(Loop& loop, TimePoint when);
 /// A one-shot event of a loop: opened once, awaited by one coroutine at a time.
 class Gate {
  public:
-  explicit Gate(Loop& loop) : loop_(loop), timer_(loop) {}
+  explicit Gate(Loop& loop) : loop_(loop) {}
+  /// A coroutine that still waits is destroyed.
+  ~Gate();
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+
   /// Wakes the waiting coroutine, later. On the loop's thread.
   void open();
   bool is_open() const { return open_; }
@@ -46,12 +51,13 @@ class Gate {
   awaitable<bool> wait_until(TimePoint deadline = TimePoint::max());
 
  private:
-  void wake();
+  class Wait;
+  template <class Handler>
+  class WaitOp;
 
   Loop& loop_;
-  Timer timer_;
   bool open_ = false;
-  std::move_only_function<void()> waiting_;
+  Wait* waiting_ = nullptr;
 };
 
 /// Starts a coroutine on the loop; must be called on the loop's thread or before it runs. An

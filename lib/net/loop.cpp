@@ -27,6 +27,20 @@ void Timer::cancel() {
   }
 }
 
+Operation::Operation(Loop& loop) : loop_(loop), next_(loop.operations_) {
+  if (next_ != nullptr) {
+    next_->previous_ = this;
+  }
+  loop.operations_ = this;
+}
+
+Operation::~Operation() {
+  (previous_ != nullptr ? previous_->next_ : loop_.operations_) = next_;
+  if (next_ != nullptr) {
+    next_->previous_ = previous_;
+  }
+}
+
 Loop::Loop(Clock& clock) : clock_(clock), alive_(std::make_shared<Alive>()) {
   alive_->loop = this;
   if (!clock_.real()) {
@@ -40,6 +54,9 @@ Loop::~Loop() {
     alive_->loop = nullptr;
   }
   ending_ = true;
+  while (operations_ != nullptr) {
+    operations_->abandon();
+  }
   // A callback may own the object that owns its timer, and others.
   while (!timers_.empty()) {
     Timer& timer = *timers_.begin()->second;

@@ -2,8 +2,9 @@
 //
 // Owned by whoever runs it (the agent's composition, or a test). Everything here is for the loop's
 // own thread, except post(), poster(), stop() and context().
-// End: destroying the loop drops what was still posted or armed, without calling it. Objects that
-// such work kept alive are destroyed then, while the loop's timers can still be cancelled.
+// End: destroying the loop drops what was still posted, armed or pending (Operation), without
+// calling it. Objects that such work kept alive are destroyed then, while the loop's timers can
+// still be cancelled.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,7 @@ using base::Duration;
 using base::TimePoint;
 
 class Loop;
+class Operation;
 class Timer;
 
 /// All armed timers of a loop by time. A timer keeps its node when it is disarmed, so that the
@@ -54,6 +56,27 @@ class Timer {
   TimerQueue::iterator position_{};  // while armed
   TimerQueue::node_type node_;       // while not
   std::move_only_function<void()> callback_;
+};
+
+/// Something that waits and that nobody owns until it completes: a suspended coroutine, a splice.
+/// The loop knows those that are left when it ends, and drops them. On the loop's thread.
+class Operation {
+ public:
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+ protected:
+  explicit Operation(Loop& loop);
+  ~Operation();
+
+ private:
+  friend class Loop;
+  /// Destroys the operation without completing it.
+  virtual void abandon() = 0;
+
+  Loop& loop_;
+  Operation* previous_ = nullptr;
+  Operation* next_ = nullptr;
 };
 
 class Loop {
@@ -96,6 +119,7 @@ class Loop {
   Poster poster() const { return Poster(alive_); }
 
  private:
+  friend class Operation;
   friend class Timer;
 
   void add(Timer& timer);
@@ -106,6 +130,7 @@ class Loop {
   Clock& clock_;
   std::shared_ptr<Alive> alive_;
   bool ending_ = false;
+  Operation* operations_ = nullptr;  // the head of a list
   // Before the context: what its handlers keep alive cancels timers while the context dies.
   TimerQueue timers_;
   std::vector<std::move_only_function<void()>> end_of_turn_;

@@ -88,9 +88,13 @@ class MemoryStream final : public Stream {
   }
 
   void shutdown_send() override {
-    if (!closed() && !std::exchange(out_->ended, true) && out_->reader != nullptr) {
+    if (closed() || std::exchange(out_->ended, true)) {
+      return;
+    }
+    if (out_->reader != nullptr) {
       out_->reader->wake(Event::readable);
     }
+    wake(Event::writable);  // a wait for room is over
   }
 
   bool carries_reason() const override { return true; }
@@ -132,6 +136,9 @@ class MemoryStream final : public Stream {
       cut(reason ? reason : make_error_code(Errc::reset));
     } else {
       out_->failure = reason ? reason : make_error_code(Errc::reset);
+      if (out_->reader != nullptr) {
+        out_->reader->wake(Event::readable);
+      }
     }
   }
 

@@ -13,14 +13,20 @@ void Stream::wait(Event event, Waiter& waiter) {
   s.waiter = &waiter;
   ++s.generation;
   s.deferred = false;
+  s.overdue = false;
   if (closed()) {
     notify_later(event, make_error_code(Errc::closed));
     return;
   }
+  begin(event);
+}
+
+void Stream::begin(Event event) {
   const Direction direction = direction_of(event);
   if (deadline(direction).when != TimePoint::max()) {
     if (deadline(direction).when <= loop_.now()) {
       notify_later(event, make_error_code(Errc::timed_out));
+      slot(event).overdue = true;
       return;
     }
     arm(direction);
@@ -37,6 +43,7 @@ void Stream::cancel_wait(Event event) {
   }
   s.waiter = nullptr;
   s.deferred = false;
+  s.overdue = false;
   ++s.generation;
   if (!pending(direction_of(event))) {
     deadline(direction_of(event)).timer.cancel();
@@ -53,6 +60,17 @@ void Stream::set_deadline(Direction direction, TimePoint when) {
     d.timer.cancel();
   } else if (pending(direction)) {
     arm(direction);
+  }
+  // A wait that was about to fail because the old deadline had passed begins only now.
+  for (const Event event : {Event::readable, Event::writable, Event::flushed}) {
+    Slot& s = slot(event);
+    if (direction_of(event) == direction && s.waiter != nullptr && s.overdue &&
+        when > loop_.now() && !closed()) {
+      s.overdue = false;
+      s.deferred = false;
+      ++s.generation;
+      begin(event);
+    }
   }
 }
 
@@ -126,6 +144,7 @@ void Stream::deliver(Event event, std::error_code error) {
   Slot& s = slot(event);
   Waiter* waiter = std::exchange(s.waiter, nullptr);
   s.deferred = false;
+  s.overdue = false;
   if (waiter == nullptr) {
     return;
   }

@@ -132,6 +132,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
     Waiter* waiter = nullptr;
     std::uint32_t generation = 0;  // tells a deferred wake-up from a later wait
     bool deferred = false;
+    bool overdue = false;  // deferred because the deadline had passed when the wait began
   };
   struct Deadline {
     explicit Deadline(Loop& loop) : timer(loop) {}
@@ -143,6 +144,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   const Slot& slot(Event event) const { return slots_[static_cast<std::size_t>(event)]; }
   Deadline& deadline(Direction direction) { return direction == Direction::receive ? in_ : out_; }
   bool pending(Direction direction) const;
+  void begin(Event event);
   void arm(Direction direction);
   void expire(Direction direction);
   void deliver(Event event, std::error_code error);
