@@ -1,0 +1,291 @@
+#include "net/splice.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "net/buffer_pool.hpp"
+
+namespace simplon::net {
+namespace {
+
+namespace asio = boost::asio;
+
+using Cause = SpliceResult::Cause;
+using Done = std::move_only_function<void(SpliceResult)>;
+
+// A direction passes on so much before others have their turn.
+constexpr std::size_t kTurnBytes = 4 * kPooledBufferSize;
+
+class Splice;
+
+// One direction.
+class Pump final : public Waiter {
+ public:
+  Pump(Splice& owner, Stream& from, Stream& to, Cause from_failed, Cause to_failed)
+      : owner_(owner), from_(from), to_(to), from_failed_(from_failed), to_failed_(to_failed) {}
+
+  void run();
+  void cancel_waits();
+  void ready(Event event, std::error_code error) override;
+  bool ended() const { return ended_; }
+  std::uint64_t moved() const { return moved_; }
+
+ private:
+  bool write_held();
+
+  Splice& owner_;
+  Stream& from_;
+  Stream& to_;
+  Cause from_failed_;
+  Cause to_failed_;
+  PooledBuffer buffer_;
+  Buffer held_;  // in buffer_: read and not yet written
+  std::uint64_t moved_ = 0;
+  bool ended_ = false;  // the end was passed on and has left
+};
+
+class Splice final : public Operation, public std::enable_shared_from_this<Splice> {
+ public:
+  Splice(StreamPtr a, StreamPtr b, SpliceOptions options, Done done)
+      : Operation(a->loop()),
+        a_(std::move(a)),
+        b_(std::move(b)),
+        options_(std::move(options)),
+        done_(std::move(done)),
+        forward_(*this, *a_, *b_, Cause::a_failed, Cause::b_failed),
+        backward_(*this, *b_, *a_, Cause::b_failed, Cause::a_failed),
+        idle_(loop()) {}
+
+  ~Splice() {
+    if (!finished_) {
+      cancel_waits();
+    }
+  }
+
+  void start() {
+    self_ = shared_from_this();
+    for (const Direction direction : {Direction::receive, Direction::send}) {
+      a_->clear_deadline(direction);
+      b_->clear_deadline(direction);
+    }
+    active_at_ = loop().now();
+    watch_idle();
+    next_turn(forward_);
+    next_turn(backward_);
+  }
+
+  Loop& loop() { return a_->loop(); }
+
+  // In a later handler.
+  void next_turn(Pump& pump) {
+    loop().post([weak = weak_from_this(), &pump] {
+      if (const auto self = weak.lock(); self && !self->finished_) {
+        pump.run();
+      }
+    });
+  }
+
+  void moved(const Pump& pump, std::size_t bytes) {
+    if (options_.idle_timeout > Duration::zero()) {
+      active_at_ = loop().now();
+    }
+    if (options_.counters) {
+      auto& counter = &pump == &forward_ ? options_.counters->forward : options_.counters->backward;
+      counter.fetch_add(bytes, std::memory_order_relaxed);
+    }
+  }
+
+  void direction_ended() {
+    if (forward_.ended() && backward_.ended()) {
+      finish(Cause::ended, {});
+    }
+  }
+
+  void finish(Cause cause, std::error_code error) {
+    if (std::exchange(finished_, true)) {
+      return;
+    }
+    cancel_waits();
+    idle_.cancel();
+    switch (cause) {
+      case Cause::ended:
+        a_->close();
+        b_->close();
+        break;
+      case Cause::a_failed:
+        b_->reset(reason_for_peer(error));
+        a_->reset();
+        break;
+      case Cause::b_failed:
+        a_->reset(reason_for_peer(error));
+        b_->reset();
+        break;
+      case Cause::idle:
+      case Cause::cancelled:
+        a_->reset(error);
+        b_->reset(error);
+        break;
+    }
+    const SpliceResult result{
+        .forward = forward_.moved(), .backward = backward_.moved(), .cause = cause, .error = error};
+    loop().post([done = std::move(done_), result]() mutable { done(result); });
+    // The caller, a pump of this object, holds another reference.
+    const auto last = std::move(self_);
+  }
+
+ private:
+  void abandon() override { const auto last = std::move(self_); }
+
+  // What a stream of ours was ended with locally says nothing to the other's peer.
+  static std::error_code reason_for_peer(std::error_code error) {
+    return error == Errc::closed ? std::error_code{} : error;
+  }
+
+  void cancel_waits() {
+    forward_.cancel_waits();
+    backward_.cancel_waits();
+  }
+
+  // Moved only when it fires: a byte costs a store, not a timer.
+  void watch_idle() {
+    if (options_.idle_timeout <= Duration::zero()) {
+      return;
+    }
+    const TimePoint due = active_at_ + options_.idle_timeout;
+    idle_.arm(due, [this] {
+      const auto keep = shared_from_this();
+      if (loop().now() >= active_at_ + options_.idle_timeout) {
+        finish(Cause::idle, make_error_code(Errc::timed_out));
+      } else {
+        watch_idle();
+      }
+    });
+  }
+
+  const StreamPtr a_;
+  const StreamPtr b_;
+  SpliceOptions options_;
+  Done done_;
+  Pump forward_;
+  Pump backward_;
+  Timer idle_;
+  TimePoint active_at_{};
+  bool finished_ = false;
+  std::shared_ptr<Splice> self_;  // until it has ended
+};
+
+void Pump::cancel_waits() {
+  from_.cancel_wait(Event::readable);
+  to_.cancel_wait(Event::writable);
+  to_.cancel_wait(Event::flushed);
+}
+
+void Pump::ready(Event event, std::error_code error) {
+  const auto keep = owner_.shared_from_this();
+  if (error) {
+    owner_.finish(event == Event::readable ? from_failed_ : to_failed_, error);
+  } else if (event == Event::flushed) {
+    ended_ = true;
+    owner_.direction_ended();
+  } else {
+    run();
+  }
+}
+
+// False: waits, or the splice is over.
+bool Pump::write_held() {
+  while (!held_.empty()) {
+    const auto put = to_.try_write(held_);
+    if (!put) {
+      if (put.error() == Errc::would_block) {
+        to_.wait(Event::writable, *this);
+      } else {
+        owner_.finish(to_failed_, put.error());
+      }
+      return false;
+    }
+    held_ = held_.subspan(*put);
+    moved_ += *put;
+    owner_.moved(*this, *put);
+  }
+  return true;
+}
+
+void Pump::run() {
+  const auto keep = owner_.shared_from_this();
+  if (!write_held()) {
+    return;
+  }
+  if (!buffer_) {
+    buffer_ = PooledBuffer::take();
+  }
+  for (std::size_t left = kTurnBytes; left > 0;) {
+    const auto got = from_.try_read(buffer_.bytes());
+    if (!got || *got == 0) {
+      buffer_.release();
+      if (got) {
+        to_.shutdown_send();
+        // Until then the end is not passed on, and close() would wait for a second only.
+        to_.wait(Event::flushed, *this);
+      } else if (got.error() == Errc::would_block) {
+        from_.wait(Event::readable, *this);
+      } else {
+        owner_.finish(from_failed_, got.error());
+      }
+      return;
+    }
+    held_ = Buffer(buffer_.bytes().first(*got));
+    if (!write_held()) {
+      return;
+    }
+    left -= std::min(left, *got);
+  }
+  buffer_.release();
+  owner_.next_turn(*this);
+}
+
+// A coroutine's splice.
+template <class Handler>
+void start_for(Handler handler, StreamPtr a, StreamPtr b, SpliceOptions options) {
+  auto slot = asio::get_associated_cancellation_slot(handler);
+  const auto splice =
+      std::make_shared<Splice>(std::move(a), std::move(b), std::move(options),
+                               [slot, handler = std::move(handler)](SpliceResult result) mutable {
+                                 if (slot.is_connected()) {
+                                   slot.clear();
+                                 }
+                                 std::move(handler)(result);
+                               });
+  if (slot.is_connected()) {
+    slot.assign([weak = std::weak_ptr(splice)](asio::cancellation_type) {
+      if (const auto running = weak.lock()) {
+        running->finish(Cause::cancelled, make_error_code(Errc::cancelled));
+      }
+    });
+  }
+  splice->start();
+}
+
+}  // namespace
+
+awaitable<SpliceResult> splice(StreamPtr a, StreamPtr b, SpliceOptions options) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(SpliceResult)>(
+      [&a, &b, &options](auto handler) {
+        auto complete = std::move(handler);
+        start_for(std::move(complete), std::move(a), std::move(b), std::move(options));
+      },
+      asio::use_awaitable);
+}
+
+void start_splice(StreamPtr a, StreamPtr b, SpliceOptions options, Done done) {
+  std::make_shared<Splice>(std::move(a), std::move(b), std::move(options), std::move(done))
+      ->start();
+}
+
+}  // namespace simplon::net
