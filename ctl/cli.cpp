@@ -1,0 +1,95 @@
+#include "ctl/cli.hpp"
+
+#include <csignal>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+namespace simplon::ctl {
+namespace {
+
+constexpr char kAbout[] =
+    "Drives a Simplon agent: shares a local service on an overlay, opens accesses and frontends "
+    "to shares, and tests the path.";
+
+constexpr char kExamples[] =
+    "Examples:\n"
+    "  simplonctl share 3000 --name demo --public       share http://localhost:3000 as demo\n"
+    "  simplonctl access demo --listen 127.0.0.1:9191   reach it on this host\n"
+    "  simplonctl frontend --zone localhost --listen 127.0.0.1:8080\n"
+    "  simplonctl hub invite beta                       a token for another host\n"
+    "  simplonctl join -                                paste it there\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent answers, 4 not found.\n"
+    "Each command has its own --help.";
+
+void print(const Trouble& trouble) {
+  std::cerr << "simplonctl: " << trouble.what << "\n";
+  if (!trouble.next.empty()) {
+    std::cerr << "  " << trouble.next << "\n";
+  }
+}
+
+}  // namespace
+
+void build(CLI::App& app, Context& context) {
+  app.description(kAbout);
+  app.footer(kExamples);
+  app.set_version_flag("--version", "simplonctl " SIMPLON_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.get_formatter()->column_width(34);
+  app.add_option("--socket", context.socket,
+                 "The agent's control socket (SIMPLON_SOCKET); default: the user's, then the "
+                 "system's")
+      ->type_name("PATH");
+  app.add_option("--state-dir", context.state_dir,
+                 "The agent's state folder, whose agent.sock is used (SIMPLON_STATE_DIR)")
+      ->type_name("DIR");
+  app.add_option_function<std::string>(
+         "-o,--output", [&context](const std::string& value) { context.json = value == "json"; },
+         "table for people, json for programs (protobuf's JSON mapping)")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("table|json");
+  add_tunnel_commands(app, context);
+  add_resource_commands(app, context);
+  add_agent_commands(app, context);
+  add_overlay_commands(app, context);
+  add_test_commands(app, context);
+}
+
+int main(int argc, const char* const* argv) {
+  // A reader of our output that went away is an error of the write, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app("", "simplonctl");
+  Context context;
+  build(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "simplonctl: " << error.what() << "\n  see simplonctl --help, or --help of the "
+              << "command\n";
+    return static_cast<int>(Exit::usage);
+  }
+  try {
+    const Outcome outcome = context.run();
+    std::cout.flush();
+    if (!outcome) {
+      print(outcome.error());
+      return static_cast<int>(outcome.error().exit);
+    }
+    if (!std::cout) {
+      print({Exit::failed, "cannot write to standard output", {}});
+      return static_cast<int>(Exit::failed);
+    }
+  } catch (const std::exception& error) {
+    print({Exit::failed, std::string("internal error: ") + error.what(),
+           "this is a defect of simplonctl; please report it"});
+    return static_cast<int>(Exit::failed);
+  }
+  return static_cast<int>(Exit::done);
+}
+
+}  // namespace simplon::ctl

@@ -1,0 +1,3 @@
+#include "ctl/cli.hpp"
+
+int main(int argc, char** argv) { return simplon::ctl::main(argc, argv); }

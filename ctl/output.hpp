@@ -1,0 +1,37 @@
+// Messages of the API as people and programs read them.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include <google/protobuf/message.h>
+
+#include "simplon/v1/agent.pb.h"
+#include "simplon/v1/hub.pb.h"
+#include "simplon/v1/tunnel.pb.h"
+
+namespace simplon::ctl {
+
+/// Protobuf's JSON mapping, every field present, so that a script needs no defaults. Ends with a
+/// newline.
+std::string to_json(const google::protobuf::Message& message);
+
+/// "share", "access", "frontend".
+std::string kind_of(const v1::Tunnel& tunnel);
+/// "active", "starting", ...
+std::string phase_of(const v1::Tunnel& tunnel);
+/// What a person uses to reach it: an access's or frontend's URL, a share's service.
+std::string address_of(const v1::Tunnel& tunnel);
+/// "12s", "5m", "3h", "2d" between two times; "0s" if the clock went back.
+std::string age(const google::protobuf::Timestamp& since,
+                std::chrono::system_clock::time_point now);
+
+std::string tunnel_table(const v1::ListTunnelsResponse& list,
+                         std::chrono::system_clock::time_point now);
+std::string tunnel_details(const v1::Tunnel& tunnel, std::chrono::system_clock::time_point now);
+std::string agent_details(const v1::AgentInfo& agent, std::chrono::system_clock::time_point now);
+
+/// Why a tunnel is not active, hop by hop: "target: down: connection refused; ...".
+std::string why_not_ready(const v1::Tunnel& tunnel);
+
+}  // namespace simplon::ctl

@@ -1,0 +1,171 @@
+#include "ctl/text.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <limits>
+#include <utility>
+
+namespace simplon::ctl {
+namespace {
+
+// What the kernel's sockaddr_un holds.
+constexpr std::size_t kMaxSocketPath = 107;
+
+std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+bool valid_port(std::string_view text) {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() && text.size() <= 5 &&
+         value <= 65535;
+}
+
+bool all_digits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool valid_host(std::string_view host) {
+  return !host.empty() && host.size() <= 253 && std::ranges::all_of(host, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_' || c == ':' || c == '%';
+  });
+}
+
+std::string joined(const HostPort& at) {
+  const bool v6 = at.host.find(':') != std::string::npos;
+  return (v6 ? "[" + at.host + "]" : at.host) + ":" + at.port;
+}
+
+Text url_target(std::string_view scheme, std::string_view rest, std::string_view default_port) {
+  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
+    if (slash + 1 != rest.size()) {
+      return std::unexpected("a target has no path: leave out " + in_quotes(rest.substr(slash)));
+    }
+    rest.remove_suffix(1);
+  }
+  std::string authority(rest);
+  const bool bracket = rest.starts_with('[');
+  const bool has_port = bracket ? rest.find("]:") != std::string_view::npos
+                                : rest.find(':') != std::string_view::npos;
+  if (!has_port && !default_port.empty()) {
+    authority += ":" + std::string(default_port);
+  }
+  const auto at = parse_host_port(authority);
+  if (!at) {
+    return std::unexpected(at.error());
+  }
+  if (at->port == "0") {
+    return std::unexpected("a target's port cannot be 0");
+  }
+  return std::string(scheme) + "://" + joined(*at);
+}
+
+}  // namespace
+
+std::expected<HostPort, std::string> parse_host_port(std::string_view typed) {
+  const auto colon = typed.rfind(':');
+  if (colon == std::string_view::npos) {
+    return std::unexpected(in_quotes(typed) + " has no port; write host:port");
+  }
+  std::string_view host = typed.substr(0, colon);
+  const std::string_view port = typed.substr(colon + 1);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string_view::npos) {
+    return std::unexpected("write an IPv6 address in brackets: [::1]:3000");
+  }
+  if (!valid_host(host)) {
+    return std::unexpected(in_quotes(typed) + " has no valid host name");
+  }
+  if (!all_digits(port) || !valid_port(port)) {
+    return std::unexpected(in_quotes(port) + " is not a port (0 to 65535)");
+  }
+  return HostPort{std::string(host), std::string(port)};
+}
+
+Text parse_target(std::string_view typed, std::string_view folder) {
+  if (all_digits(typed)) {
+    return url_target("http", "localhost:" + std::string(typed), {});
+  }
+  for (const auto& [scheme, port] : {std::pair<std::string_view, std::string_view>{"http", "80"},
+                                     {"https", "443"},
+                                     {"tcp", ""}}) {
+    if (typed.starts_with(scheme) && typed.substr(scheme.size()).starts_with("://")) {
+      return url_target(scheme, typed.substr(scheme.size() + 3), port);
+    }
+  }
+  if (typed.starts_with("unix:")) {
+    std::string_view path = typed.substr(5);
+    if (path.starts_with("///")) {
+      path.remove_prefix(2);
+    }
+    if (path.empty()) {
+      return std::unexpected("unix: needs the path of a socket");
+    }
+    auto absolute = (std::filesystem::path(folder) / path).lexically_normal().string();
+    if (absolute.size() > kMaxSocketPath) {
+      return std::unexpected("the path of a unix socket holds at most 107 bytes; " +
+                             in_quotes(absolute) + " has " + std::to_string(absolute.size()));
+    }
+    return "unix:" + absolute;
+  }
+  if (typed.find("://") != std::string_view::npos) {
+    return std::unexpected(in_quotes(typed.substr(0, typed.find("://"))) +
+                           " is not a kind of target; there are http, https, tcp and unix:");
+  }
+  if (auto at = url_target("http", typed, {})) {
+    return at;
+  }
+  return std::unexpected(in_quotes(typed) +
+                         " is not a target; write 3000, localhost:3000, http://host:port, "
+                         "https://host, tcp://host:port or unix:/path");
+}
+
+Text parse_listen(std::string_view typed) {
+  if (all_digits(typed)) {
+    return parse_listen("127.0.0.1:" + std::string(typed));
+  }
+  if (typed.starts_with(':')) {
+    return std::unexpected("name the address, too: 127.0.0.1" + std::string(typed) +
+                           " for this host, 0.0.0.0" + std::string(typed) + " for all");
+  }
+  auto at = parse_host_port(typed);
+  if (!at) {
+    return std::unexpected(at.error());
+  }
+  if (at->host == "localhost") {
+    at->host = "127.0.0.1";
+  }
+  return joined(*at);
+}
+
+std::expected<std::chrono::milliseconds, std::string> parse_duration(std::string_view typed) {
+  const auto wrong = [typed] {
+    return std::unexpected(in_quotes(typed) + " is not a duration; write 500ms, 10s, 5m, 1h or 2d");
+  };
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(typed.data(), typed.data() + typed.size(), value);
+  if (error != std::errc{} || value < 0) {
+    return wrong();
+  }
+  const std::string_view unit(end, static_cast<std::size_t>(typed.data() + typed.size() - end));
+  std::int64_t scale = 0;
+  for (const auto& [name, milliseconds] : {std::pair<std::string_view, std::int64_t>{"ms", 1},
+                                           {"s", 1000},
+                                           {"m", 60'000},
+                                           {"h", 3'600'000},
+                                           {"d", 86'400'000}}) {
+    if (unit == name) {
+      scale = milliseconds;
+    }
+  }
+  // Ten years are enough, and far from any overflow of a clock.
+  constexpr std::int64_t limit = 3650LL * 86'400'000;
+  if (scale == 0 || value > limit / scale) {
+    return wrong();
+  }
+  return std::chrono::milliseconds(value * scale);
+}
+
+}  // namespace simplon::ctl

@@ -1,0 +1,313 @@
+// share, access, frontend: make a tunnel, wait until it is ready, say where it is.
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "ctl/agent_link.hpp"
+#include "ctl/cli.hpp"
+#include "ctl/interrupt.hpp"
+#include "ctl/output.hpp"
+#include "ctl/text.hpp"
+
+namespace simplon::ctl {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// How long share, access and frontend wait for their tunnel.
+constexpr std::chrono::seconds kReadyTimeout{10};
+constexpr std::chrono::milliseconds kPollInterval{100};
+/// How often a tunnel in the foreground is looked at.
+constexpr std::chrono::seconds kWatchInterval{2};
+
+// What all three commands have in common.
+struct Common {
+  v1::Tunnel tunnel;
+  std::string name;
+  std::string overlay;
+  std::vector<std::string> labels;
+  bool foreground = false;
+};
+
+void add_common(CLI::App& command, Common& common) {
+  command.add_option("--name", common.name, "Name of the tunnel on this agent; default: chosen")
+      ->type_name("NAME");
+  command.add_option("--overlay", common.overlay, "Which overlay; default: the only one")
+      ->type_name("NAME");
+  command.add_option("--label", common.labels, "A label to keep with it; can be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command.add_flag("--foreground", common.foreground, "Stay until Ctrl-C, then delete the tunnel");
+}
+
+Outcome fill_labels(Common& common) {
+  for (const auto& pair : common.labels) {
+    const auto equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return trouble(Exit::usage, "--label: \"" + pair + "\" is not KEY=VALUE");
+    }
+    (*common.tunnel.mutable_labels())[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  return {};
+}
+
+// A repeated create after a lost answer must not make a second tunnel.
+std::string request_id() {
+  std::random_device random;
+  std::string out;
+  for (int i = 0; i < 4; ++i) {
+    out += std::to_string(random());
+  }
+  return out;
+}
+
+Answer<v1::Tunnel> look(AgentLink& agent, const std::string& name) {
+  v1::GetTunnelRequest request;
+  request.set_name(name);
+  return agent.call(&v1::Agent::Stub::GetTunnel, request);
+}
+
+// The tunnel as it is once active or failed, or after kReadyTimeout, or at Ctrl-C.
+Answer<v1::Tunnel> wait_ready(AgentLink& agent, v1::Tunnel tunnel, const Interrupt& interrupt) {
+  const auto until = Clock::now() + kReadyTimeout;
+  const auto undecided = [&tunnel] {
+    return tunnel.status().phase() != v1::TunnelStatus::PHASE_ACTIVE &&
+           tunnel.status().phase() != v1::TunnelStatus::PHASE_FAILED;
+  };
+  while (undecided() && Clock::now() < until) {
+    if (interrupt.wait_for(kPollInterval)) {
+      return trouble(Exit::failed, "interrupted; " + tunnel.name() + " stays, and goes on starting",
+                     "remove it with: simplonctl delete " + tunnel.name());
+    }
+    auto now = look(agent, tunnel.name());
+    if (!now) {
+      return now;
+    }
+    tunnel = std::move(*now);
+  }
+  return tunnel;
+}
+
+Outcome remove(AgentLink& agent, const std::string& name) {
+  v1::DeleteTunnelRequest request;
+  request.set_name(name);
+  auto gone = agent.call(&v1::Agent::Stub::DeleteTunnel, request);
+  if (!gone) {
+    return std::unexpected(gone.error());
+  }
+  return {};
+}
+
+// Until Ctrl-C. An agent that restarts meanwhile brings the tunnel back itself.
+Outcome stay(AgentLink& agent, const v1::Tunnel& tunnel, const Interrupt& interrupt) {
+  std::cerr << "Ctrl-C ends it.\n";
+  while (!interrupt.wait_for(kWatchInterval)) {
+    const auto now = look(agent, tunnel.name());
+    if (!now && now.error().exit == Exit::not_found) {
+      return trouble(Exit::not_found, tunnel.name() + " was deleted meanwhile");
+    }
+  }
+  return remove(agent, tunnel.name());
+}
+
+void announce(const v1::Tunnel& tunnel, bool json) {
+  if (json) {
+    std::cout << to_json(tunnel) << std::flush;
+    return;
+  }
+  std::cout << address_of(tunnel) << std::endl;
+  if (tunnel.has_share()) {
+    const auto service = address_of(tunnel);
+    std::cerr << tunnel.share().target() << " is shared as " << service
+              << ". On any agent of the overlay: simplonctl access " << service << "\n";
+    if (!tunnel.share().public_()) {
+      std::cerr << "Frontends do not reach it: it is not --public.\n";
+    }
+  } else if (tunnel.has_frontend()) {
+    std::cerr << "Every public share is at its name under " << tunnel.frontend().zone() << ".\n";
+  }
+}
+
+Outcome create(const Context& context, Common& common) {
+  if (auto filled = fill_labels(common); !filled) {
+    return filled;
+  }
+  common.tunnel.set_name(common.name);
+  const Interrupt interrupt;
+  auto agent = AgentLink::open(context);
+  if (!agent) {
+    return std::unexpected(agent.error());
+  }
+  v1::CreateTunnelRequest request;
+  *request.mutable_tunnel() = common.tunnel;
+  request.set_request_id(request_id());
+  auto created = agent->call(&v1::Agent::Stub::CreateTunnel, request);
+  if (!created) {
+    return std::unexpected(created.error());
+  }
+  const std::string name = created->name();
+  auto tunnel = wait_ready(*agent, std::move(*created), interrupt);
+  if (!tunnel) {
+    if (common.foreground && tunnel.error().exit != Exit::not_found) {
+      (void)remove(*agent, name);
+      tunnel.error().next.clear();
+    }
+    return std::unexpected(tunnel.error());
+  }
+  const bool failed = tunnel->status().phase() == v1::TunnelStatus::PHASE_FAILED;
+  if (tunnel->status().phase() != v1::TunnelStatus::PHASE_ACTIVE) {
+    const auto what = kind_of(*tunnel) + " " + name +
+                      (failed ? " failed: " : " is not ready after 10 s: ") +
+                      why_not_ready(*tunnel);
+    if (common.foreground) {
+      (void)remove(*agent, name);
+      return trouble(Exit::failed, what, "it was deleted again");
+    }
+    return trouble(Exit::failed, what,
+                   std::string(failed ? "once that is set right, delete it and create it again"
+                                      : "it stays and is tried again: simplonctl get " + name) +
+                       "; to remove it: simplonctl delete " + name);
+  }
+  announce(*tunnel, context.json);
+  return common.foreground ? stay(*agent, *tunnel, interrupt) : Outcome{};
+}
+
+Outcome put_listen(const std::string& typed, std::string& into) {
+  if (!typed.empty()) {
+    auto listen = parse_listen(typed);
+    if (!listen) {
+      return trouble(Exit::usage, "--listen: " + listen.error());
+    }
+    into = std::move(*listen);
+  }
+  return {};
+}
+
+void add_share(CLI::App& app, Context& context) {
+  struct Options : Common {
+    std::string target;
+    std::string service;
+    std::string rewrite_host;
+    bool open_to_frontends = false;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("share", "Share a local service on the overlay");
+  command->footer(
+      "Examples:\n"
+      "  simplonctl share 3000                               http://localhost:3000, name chosen\n"
+      "  simplonctl share http://localhost:9090 --name demo --public\n"
+      "  simplonctl share unix:./app.sock --name app\n"
+      "  simplonctl share tcp://localhost:5432 --name db     raw bytes, for access --tcp\n"
+      "Prints the name by which the overlay knows it, once that works.");
+  command
+      ->add_option("TARGET", options->target,
+                   "3000, localhost:3000, http://…, https://…, tcp://host:port or unix:/path")
+      ->required();
+  command->add_flag("--public", options->open_to_frontends, "Let frontends reach it, too");
+  command->add_option("--service", options->service, "Name on the overlay; default: --name's")
+      ->type_name("NAME");
+  command
+      ->add_option("--rewrite-host", options->rewrite_host,
+                   "Host header for the target; default: the client's")
+      ->type_name("HOST");
+  add_common(*command, *options);
+  command->callback([options, &context] {
+    context.run = [options, &context]() -> Outcome {
+      auto target = parse_target(options->target, std::filesystem::current_path().string());
+      if (!target) {
+        return trouble(Exit::usage, "share: " + target.error());
+      }
+      auto* share = options->tunnel.mutable_share();
+      share->set_target(*target);
+      share->set_service(options->service);
+      share->set_overlay(options->overlay);
+      share->set_public_(options->open_to_frontends);
+      share->set_rewrite_host(options->rewrite_host);
+      return create(context, *options);
+    };
+  });
+}
+
+void add_access(CLI::App& app, Context& context) {
+  struct Options : Common {
+    std::string service;
+    std::string listen;
+    bool tcp = false;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("access", "Reach a share through a local address");
+  command->footer(
+      "Examples:\n"
+      "  simplonctl access demo                           a free port of the loopback\n"
+      "  simplonctl access demo --listen 127.0.0.1:9191\n"
+      "  simplonctl access db --tcp --listen 5432         raw bytes instead of HTTP\n"
+      "Prints the URL once it works.");
+  command->add_option("SERVICE", options->service, "The share's name on the overlay")->required();
+  command
+      ->add_option(
+          "--listen", options->listen,
+          "Where; 9191 means 127.0.0.1:9191; default: a free loopback port, which it keeps")
+      ->type_name("ADDR:PORT");
+  command->add_flag("--tcp", options->tcp, "Pass bytes untouched instead of HTTP");
+  add_common(*command, *options);
+  command->callback([options, &context] {
+    context.run = [options, &context]() -> Outcome {
+      auto* access = options->tunnel.mutable_access();
+      access->set_service(options->service);
+      access->set_overlay(options->overlay);
+      access->set_protocol(options->tcp ? v1::PROTOCOL_TCP : v1::PROTOCOL_HTTP);
+      if (auto put = put_listen(options->listen, *access->mutable_listen()); !put) {
+        return put;
+      }
+      return create(context, *options);
+    };
+  });
+}
+
+void add_frontend(CLI::App& app, Context& context) {
+  struct Options : Common {
+    std::string zone;
+    std::string listen;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command =
+      app.add_subcommand("frontend", "Reach every public share by host name: NAME.ZONE");
+  command->footer(
+      "Example:\n"
+      "  simplonctl frontend --zone localhost --listen 127.0.0.1:8080\n"
+      "                                               http://demo.localhost:8080 is share demo\n"
+      "Prints the URL once it works.");
+  command->add_option("--zone", options->zone, "The domain under which shares appear")
+      ->required()
+      ->type_name("DOMAIN");
+  command
+      ->add_option("--listen", options->listen,
+                   "Where; default: a free loopback port, which it keeps")
+      ->type_name("ADDR:PORT");
+  add_common(*command, *options);
+  command->callback([options, &context] {
+    context.run = [options, &context]() -> Outcome {
+      auto* frontend = options->tunnel.mutable_frontend();
+      frontend->set_zone(options->zone);
+      frontend->set_overlay(options->overlay);
+      if (auto put = put_listen(options->listen, *frontend->mutable_listen()); !put) {
+        return put;
+      }
+      return create(context, *options);
+    };
+  });
+}
+
+}  // namespace
+
+void add_tunnel_commands(CLI::App& app, Context& context) {
+  add_share(app, context);
+  add_access(app, context);
+  add_frontend(app, context);
+}
+
+}  // namespace simplon::ctl

@@ -1,0 +1,113 @@
+// The command line from the outside: exit codes, one clear line, and no agent needed to refuse.
+#include "ctl/cli.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "ctl/agent_link.hpp"
+
+namespace simplon::ctl {
+namespace {
+
+struct Ran {
+  int exit = 0;
+  std::string out;
+  std::string err;
+};
+
+Ran run(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), {"simplonctl", "--socket", "/nonexistent/agent.sock"});
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Ran ran;
+  ran.exit = main(static_cast<int>(arguments.size()), arguments.data());
+  ran.out = testing::internal::GetCapturedStdout();
+  ran.err = testing::internal::GetCapturedStderr();
+  return ran;
+}
+
+TEST(CommandLine, HelpIsDone) {
+  for (const auto* command : {"share", "access", "frontend", "list", "get", "delete", "status",
+                              "version", "log-level", "join", "hub"}) {
+    const auto ran = run({command, "--help"});
+    EXPECT_EQ(ran.exit, 0) << command;
+    EXPECT_NE(ran.out.find("Usage: simplonctl"), std::string::npos) << command << ran.out;
+    EXPECT_EQ(ran.err, "") << command;
+  }
+}
+
+TEST(CommandLine, WhatMakesNoSenseIsUsageAndOneLineSaysWhy) {
+  const std::vector<std::vector<const char*>> wrong{
+      {},
+      {"frobnicate"},
+      {"share"},
+      {"share", "3000", "4000"},
+      {"share", "99999"},
+      {"share", "3000", "--label", "x"},
+      {"share", "3000", "--bogus"},
+      {"access"},
+      {"access", "demo", "--listen", "nonsense"},
+      {"frontend"},
+      {"frontend", "--zone", "localhost", "--listen", ":80"},
+      {"get"},
+      {"delete"},
+      {"delete", "demo", "--drain", "soon"},
+      {"status", "--wait", "ever"},
+      {"log-level", "loud"},
+      {"hub"},
+      {"hub", "invite"},
+      {"hub", "invite", "beta", "--expires", "31d"},
+      {"join", "token", "--token-file", "file"},
+      {"join", "--token-file", "/nonexistent/token"},
+      {"list", "-o", "yaml"},
+  };
+  for (const auto& arguments : wrong) {
+    const auto ran = run(arguments);
+    EXPECT_EQ(ran.exit, 2) << testing::PrintToString(arguments) << ran.err;
+    EXPECT_TRUE(ran.err.starts_with("simplonctl: ")) << ran.err;
+    EXPECT_LE(std::ranges::count(ran.err, '\n'), 2) << ran.err;
+    EXPECT_EQ(ran.out, "");
+  }
+}
+
+TEST(CommandLine, WithoutAnAgentTheCommandThatStartsOneIsPrinted) {
+  for (const auto& arguments : std::vector<std::vector<const char*>>{
+           {"list"}, {"status"}, {"share", "3000"}, {"hub", "invite", "beta"}, {"join", "token"}}) {
+    const auto ran = run(arguments);
+    EXPECT_EQ(ran.exit, 3);
+    EXPECT_NE(ran.err.find("/nonexistent/agent.sock"), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find("simplon-agent --socket /nonexistent/agent.sock"), std::string::npos)
+        << ran.err;
+  }
+}
+
+TEST(CommandLine, TheVersionNeedsNoAgent) {
+  const auto ran = run({"version"});
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_TRUE(ran.out.starts_with("simplonctl ")) << ran.out;
+  EXPECT_EQ(run({"--version"}).exit, 0);
+}
+
+TEST(CommandLine, ATunnelMayHaveTheNameOfACommand) {
+  EXPECT_EQ(run({"get", "list"}).exit, 3);
+  EXPECT_EQ(run({"access", "test", "--name", "status"}).exit, 3);
+  EXPECT_EQ(run({"delete", "share", "get"}).exit, 3);
+}
+
+TEST(CommandLine, EveryCodeOfTheApiHasItsExitCode) {
+  const auto exit = [](grpc::StatusCode code, bool answers = true) {
+    return trouble_of(grpc::Status(code, "why"), "/a.sock", answers).exit;
+  };
+  EXPECT_EQ(exit(grpc::StatusCode::NOT_FOUND), Exit::not_found);
+  EXPECT_EQ(exit(grpc::StatusCode::INVALID_ARGUMENT), Exit::usage);
+  EXPECT_EQ(exit(grpc::StatusCode::ALREADY_EXISTS), Exit::failed);
+  EXPECT_EQ(exit(grpc::StatusCode::FAILED_PRECONDITION), Exit::failed);
+  EXPECT_EQ(exit(grpc::StatusCode::DEADLINE_EXCEEDED), Exit::unreachable);
+  EXPECT_EQ(exit(grpc::StatusCode::UNAVAILABLE), Exit::failed);
+  EXPECT_EQ(exit(grpc::StatusCode::UNAVAILABLE, false), Exit::unreachable);
+}
+
+}  // namespace
+}  // namespace simplon::ctl

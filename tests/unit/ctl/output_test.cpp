@@ -1,0 +1,86 @@
+#include "ctl/output.hpp"
+
+#include <gtest/gtest.h>
+
+namespace simplon::ctl {
+namespace {
+
+using std::chrono::system_clock;
+
+v1::Tunnel demo() {
+  v1::Tunnel out;
+  out.set_name("demo");
+  out.mutable_share()->set_target("http://localhost:9090");
+  out.mutable_share()->set_service("demo");
+  out.mutable_status()->set_phase(v1::TunnelStatus::PHASE_STARTING);
+  auto* hop = out.mutable_status()->add_hops();
+  hop->set_name("overlay link");
+  hop->set_state(v1::TunnelStatus::Hop::STATE_UP);
+  hop = out.mutable_status()->add_hops();
+  hop->set_name("target");
+  hop->set_state(v1::TunnelStatus::Hop::STATE_DOWN);
+  hop->set_last_error("connection refused");
+  return out;
+}
+
+TEST(Output, ATunnelThatIsNotReadyNamesTheHopsThatAreNotUp) {
+  auto tunnel = demo();
+  EXPECT_EQ(why_not_ready(tunnel), "target: down: connection refused");
+  tunnel.mutable_status()->set_message("start the service");
+  EXPECT_EQ(why_not_ready(tunnel), "start the service (target: down: connection refused)");
+  tunnel.mutable_status()->clear_hops();
+  tunnel.mutable_status()->clear_message();
+  EXPECT_EQ(why_not_ready(tunnel), "starting");
+}
+
+TEST(Output, AShareIsReachedByItsServiceAnAccessByItsUrl) {
+  EXPECT_EQ(address_of(demo()), "demo");
+  v1::Tunnel access;
+  access.mutable_access()->set_service("demo");
+  access.mutable_status()->set_url("http://127.0.0.1:9191");
+  EXPECT_EQ(address_of(access), "http://127.0.0.1:9191");
+}
+
+TEST(Output, TheTableHasALineForEachTunnel) {
+  v1::ListTunnelsResponse list;
+  *list.add_tunnels() = demo();
+  list.mutable_tunnels(0)->mutable_create_time()->set_seconds(1000);
+  EXPECT_EQ(tunnel_table(list, system_clock::time_point(std::chrono::seconds(1060))),
+            "NAME  KIND   PHASE     ADDRESS  TO                     AGE\n"
+            "demo  share  starting  demo     http://localhost:9090  60s\n");
+}
+
+TEST(Output, JsonHasEveryFieldSoThatAScriptNeedsNoDefaults) {
+  const auto json = to_json(demo());
+  EXPECT_NE(json.find("\"public\": false"), std::string::npos);
+  EXPECT_NE(json.find("\"phase\": \"PHASE_STARTING\""), std::string::npos);
+  EXPECT_TRUE(json.ends_with("}\n"));
+}
+
+TEST(Output, AnAgeIsRoundedDownToItsUnit) {
+  google::protobuf::Timestamp since;
+  const auto after = [](long seconds) {
+    return system_clock::time_point(std::chrono::seconds(seconds));
+  };
+  EXPECT_EQ(age(since, after(-5)), "0s");
+  EXPECT_EQ(age(since, after(119)), "119s");
+  EXPECT_EQ(age(since, after(7199)), "119m");
+  EXPECT_EQ(age(since, after(47 * 3600)), "47h");
+  EXPECT_EQ(age(since, after(50 * 86400)), "50d");
+}
+
+TEST(Output, AnAgentSaysWhatItIsInEveryOverlay) {
+  v1::AgentInfo agent;
+  agent.set_name("alpha");
+  auto* overlay = agent.add_overlays();
+  overlay->set_name("default");
+  overlay->set_kind("embedded");
+  overlay->set_state(v1::LINK_STATE_UP);
+  overlay->set_hub(true);
+  const auto text = agent_details(agent, system_clock::now());
+  EXPECT_NE(text.find("alpha\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("this agent"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace simplon::ctl
