@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "http/limits.hpp"
 #include "net/async.hpp"
 #include "net/stream.hpp"
 
@@ -30,15 +31,6 @@ enum class Forwarding {
   pass,     ///< share: the overlay peer set them and is trusted
   append,   ///< access: keep the client's, append ours
   replace,  ///< frontend: drop the client's, set ours
-};
-
-struct Limits {
-  std::size_t head_bytes = 64 * 1024;    ///< request or response head; more: 431 / 502
-  std::size_t target_bytes = 16 * 1024;  ///< request target; more: 414
-  std::size_t fields = 128;              ///< header fields of one head; more: 431
-  std::size_t trailer_bytes = 16 * 1024;
-  std::size_t trailers = 64;
-  std::size_t chunk_line_bytes = 4 * 1024;
 };
 
 struct Timeouts {
