@@ -53,6 +53,12 @@ class Statement {
     return *this;
   }
 
+  /// One more value, by its number; an error is told by the next step().
+  void bind(int index, std::int64_t value);
+  void bind(int index, std::string_view text);
+  void bind(int index, Blob blob);
+  void bind(int index, std::nullptr_t);
+
   /// True: a row can be read. False: there are no more.
   absl::StatusOr<bool> step();
 
@@ -70,10 +76,6 @@ class Statement {
     void operator()(sqlite3_stmt* statement) const;
   };
 
-  void bind(int index, std::int64_t value);
-  void bind(int index, std::string_view text);
-  void bind(int index, Blob blob);
-  void bind(int index, std::nullptr_t);
   void check(int code);
   absl::Status finish();
 

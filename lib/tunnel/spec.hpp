@@ -1,0 +1,81 @@
+// What a tunnel is, as plain values (proto/simplon/v1/tunnel.proto says the same in the API).
+//
+// A spec that came through normalize() has every default filled in, except the agent's choices:
+// name, uid, create time, overlay and listening port (tunnel/registry.hpp).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include <absl/status/status.h>
+
+namespace simplon::tunnel {
+
+struct Share {
+  std::string service;  ///< one DNS label; empty: the tunnel's name
+  std::string overlay;
+  std::string target;  ///< canonical text of a Target (tunnel/target.hpp)
+  bool open_to_frontends = false;
+  std::string rewrite_host;  ///< empty: the client's Host is preserved
+  bool operator==(const Share&) const = default;
+};
+
+enum class Protocol { http, tcp };
+
+struct Access {
+  std::string service;
+  std::string overlay;
+  std::string listen;  ///< "address:port"
+  Protocol protocol = Protocol::http;
+  bool operator==(const Access&) const = default;
+};
+
+struct Frontend {
+  std::string overlay;
+  std::string listen;
+  std::string zone;
+  bool operator==(const Frontend&) const = default;
+};
+
+using Spec = std::variant<Share, Access, Frontend>;
+
+struct Tunnel {
+  std::string name;
+  std::string uid;
+  std::map<std::string, std::string> labels;
+  std::chrono::system_clock::time_point create_time{};
+  Spec spec;
+};
+
+using TunnelPtr = std::shared_ptr<const Tunnel>;
+
+inline constexpr std::size_t kMaxLabels = 32;
+inline constexpr std::size_t kMaxLabelBytes = 128;
+
+/// "share", "access", "frontend": also the name of the field in the API.
+std::string_view kind_name(const Spec& spec) noexcept;
+
+const std::string& overlay_of(const Spec& spec) noexcept;
+void set_overlay(Spec& spec, std::string overlay);
+
+/// Where it listens, or null for a share.
+std::string* listen_of(Spec& spec) noexcept;
+const std::string* listen_of(const Spec& spec) noexcept;
+
+/// Where people reach it: "http://127.0.0.1:9191", "tcp://…", "http://*.localhost:8080"; empty for
+/// a share.
+std::string url_of(const Tunnel& tunnel);
+
+/// Checks every field and brings it into its canonical form. INVALID_ARGUMENT starts with the
+/// field: "share.target: …".
+absl::Status normalize(Tunnel& tunnel);
+
+/// All that a caller chose, as bytes: equal for equal requests.
+std::string fingerprint(const Tunnel& tunnel);
+
+}  // namespace simplon::tunnel
