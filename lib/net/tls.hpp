@@ -9,7 +9,8 @@
 // Ends: shutdown_send() sends close_notify in TLS 1.3, where the peer may go on sending; in TLS 1.2
 // that would end both directions, so there it only stops our sending until close(). An end of the
 // transport without close_notify is Errc::truncated. carries_reason() is the transport's.
-// Cancellation: a handshake that fails or is cancelled resets the transport.
+// Cancellation: a handshake that fails closes the transport (an alert may be on its way), one that
+// is cancelled or times out resets it.
 #pragma once
 
 #include <memory>

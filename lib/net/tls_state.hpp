@@ -1,0 +1,46 @@
+// OpenSSL's objects behind net/tls.hpp. Included by tls*.cpp only.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "net/tls.hpp"
+
+namespace simplon::net {
+
+template <auto free_function>
+struct OpensslFree {
+  template <class T>
+  void operator()(T* object) const {
+    free_function(object);
+  }
+};
+using SslContextPtr = std::unique_ptr<SSL_CTX, OpensslFree<SSL_CTX_free>>;
+using SslPtr = std::unique_ptr<SSL, OpensslFree<SSL_free>>;
+using X509Ptr = std::unique_ptr<X509, OpensslFree<X509_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, OpensslFree<EVP_PKEY_free>>;
+using BioPtr = std::unique_ptr<BIO, OpensslFree<BIO_free>>;
+using StorePtr = std::unique_ptr<X509_STORE, OpensslFree<X509_STORE_free>>;
+
+struct TlsContext::State {
+  SslContextPtr context;
+  TlsOptions options;               // without the private key
+  std::vector<unsigned char> alpn;  // in the format of the wire, for clients
+};
+
+/// SHA-256 of the SubjectPublicKeyInfo, 32 raw bytes.
+std::string spki_sha256(X509& certificate);
+
+/// The other side's certificate as a Peer; nothing if it showed none.
+std::optional<Peer> describe_peer(SSL& ssl);
+
+/// Takes OpenSSL's queued errors: the code that says what they mean, the details in words. `ssl`
+/// tells what was wrong with the other side's certificate, where that was it.
+std::error_code take_tls_error(Errc fallback, std::string* why, const SSL* ssl = nullptr);
+
+}  // namespace simplon::net
