@@ -48,6 +48,14 @@ void OpenStatus::refuse(Refusal refusal) {
   }
 }
 
+void OpenStatus::when_settled(std::move_only_function<void()> wake) {
+  if (state_ == State::pending) {
+    waiters_.push_back(std::move(wake));
+  } else {
+    wake();
+  }
+}
+
 void OpenStatus::settle(State state) {
   if (state_ != State::pending) {
     return;

@@ -51,6 +51,8 @@ class OpenStatus {
 
   void accept();
   void refuse(Refusal refusal);
+  /// Calls `wake` once, when the status is no longer pending (at once, if it is not).
+  void when_settled(std::move_only_function<void()> wake);
 
  private:
   void settle(State state);
@@ -65,6 +67,7 @@ struct DialOptions {
   StreamKind kind = StreamKind::http;
   std::string connection_id;  ///< joins both agents' logs; made by base::new_id()
   std::string on_behalf_of;   ///< logged at the host, never used for a decision
+  bool frontend = false;      ///< opened for a frontend: a share that is not public refuses it
   net::TimePoint deadline;    ///< mandatory
 };
 
