@@ -75,7 +75,7 @@ int select_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_size
                     const unsigned char* offered, unsigned int size, void* arg) {
   const auto& state = *static_cast<const TlsContext::State*>(arg);
   for (const TlsProtocol& ours : state.options.protocols) {
-    for (unsigned int i = 0; i + offered[i] < size; i += offered[i] + 1U) {
+    for (unsigned int i = 0; i < size && i + offered[i] < size; i += offered[i] + 1U) {
       const std::string_view theirs(reinterpret_cast<const char*>(offered + i + 1), offered[i]);
       if (theirs == ours.name) {
         *out = offered + i + 1;
