@@ -1,4 +1,4 @@
-#include "http/engine.hpp"
+#include "http/drain.hpp"
 
 namespace simplon::http {
 

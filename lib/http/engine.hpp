@@ -9,17 +9,15 @@
 // Cancellation: closing the client or the upstream ends serve(); stop() of the Connection drains.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "base/error.hpp"
+#include "http/drain.hpp"
 #include "http/limits.hpp"
 #include "net/async.hpp"
 #include "net/stream.hpp"
@@ -31,14 +29,6 @@ enum class Forwarding {
   pass,     ///< share: the overlay peer set them and is trusted
   append,   ///< access: keep the client's, append ours
   replace,  ///< frontend: drop the client's, set ours
-};
-
-struct Timeouts {
-  std::chrono::milliseconds head{30'000};     ///< first byte to end of head; over: 408
-  std::chrono::milliseconds idle{90'000};     ///< keep-alive without a request
-  std::chrono::milliseconds connect{10'000};  ///< upstream connection; over: 504
-  std::chrono::milliseconds response{0};      ///< request sent to response head; 0: unlimited
-  std::chrono::milliseconds linger{1'000};    ///< reading on after an early answer
 };
 
 struct Policy {
@@ -89,23 +79,6 @@ class Ends {
     bool upgraded = false;
   };
   virtual void finished(const Outcome&) {}
-};
-
-/// Tells running connections of a tunnel to finish: keep-alive ends after the current message,
-/// idle connections close, websockets go on until they end or are cut.
-class Drain {
- public:
-  bool requested() const { return requested_; }
-  void request();
-  /// Called by request(), once, on the loop that calls it; for connections that wait idle.
-  using Id = std::uint64_t;
-  Id on_request(std::function<void()> wake);
-  void forget(Id id);
-
- private:
-  bool requested_ = false;
-  Id next_ = 1;
-  std::vector<std::pair<Id, std::function<void()>>> wakers_;
 };
 
 /// Serves one client connection until it ends. Both are kept alive by the coroutine.
