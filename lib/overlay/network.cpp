@@ -74,9 +74,11 @@ net::awaitable<OpenStatus::State> OpenStatus::decided(net::Loop& loop, net::Time
   const auto gate = std::make_shared<net::Gate>(loop);
   waiters_.emplace_back([gate] { gate->open(); });
   if (!co_await gate->wait_until(deadline)) {
+    const bool late = loop.now() >= deadline;
     refuse({.failure = {.hop = base::Hop::overlay,
-                        .code = base::Errc::timed_out,
-                        .detail = "the hosting agent did not answer the open"},
+                        .code = late ? base::Errc::timed_out : base::Errc::cancelled,
+                        .detail = late ? "the hosting agent did not answer the open"
+                                       : "given up before the hosting agent answered"},
             .not_processed = false});
   }
   co_return state_;
