@@ -114,7 +114,7 @@ std::string_view kind_name(const Spec& spec) noexcept {
   }
 }
 
-const std::string& overlay_of(const Spec& spec) noexcept {
+const std::string& overlay_of(const Spec& spec) {
   return std::visit([](const auto& kind) -> const std::string& { return kind.overlay; }, spec);
 }
 

@@ -60,7 +60,7 @@ inline constexpr std::size_t kMaxLabelBytes = 128;
 /// "share", "access", "frontend": also the name of the field in the API.
 std::string_view kind_name(const Spec& spec) noexcept;
 
-const std::string& overlay_of(const Spec& spec) noexcept;
+const std::string& overlay_of(const Spec& spec);
 void set_overlay(Spec& spec, std::string overlay);
 
 /// Where it listens, or null for a share.

@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::open(const std::filesystem::path& 
   if (!database.ok()) {
     return database.status();
   }
-  if (const auto migrated = (*database)->migrate(kOwner, kSteps); !migrated.ok()) {
+  if (auto migrated = (*database)->migrate(kOwner, kSteps); !migrated.ok()) {
     return migrated;
   }
   return std::unique_ptr<Store>(new Store(std::move(*database), control));

@@ -1,0 +1,54 @@
+// The data path of an access or a frontend: local connections to services of the overlay.
+//
+// Shared by the tunnel's runner, its acceptors and its connections. Threads: all loops at once;
+// what changes is in its Traffic's lanes and in each connection's own ends.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "http/engine.hpp"
+#include "net/acceptor.hpp"
+#include "overlay/network.hpp"
+#include "tunnel/overlay_link.hpp"
+#include "tunnel/spec.hpp"
+#include "tunnel/traffic.hpp"
+
+namespace simplon::tunnel {
+
+class EntryPath final : public std::enable_shared_from_this<EntryPath> {
+ public:
+  EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link, std::shared_ptr<Traffic> traffic,
+            std::chrono::milliseconds open_limit);
+
+  /// A connection that the acceptor of this lane took.
+  void take(Lane& lane, net::Accepted accepted);
+
+  /// The service for a request's host: constant for an access, `<service>.<zone>` for a frontend.
+  std::expected<std::string, base::Failure> route(std::string_view host) const;
+
+  /// Opens a stream. Failures, of this call or of the host's answer, are counted and reported.
+  net::awaitable<std::expected<overlay::Dialed, base::Failure>> dial(net::Loop& loop,
+                                                                     std::string service,
+                                                                     overlay::StreamKind kind,
+                                                                     std::string id,
+                                                                     net::TimePoint deadline);
+  Traffic& traffic() { return *traffic_; }
+
+ private:
+  static net::awaitable<void> serve(std::shared_ptr<EntryPath> self, Lane* lane,
+                                    net::StreamPtr client, std::string address, std::string id);
+  static net::awaitable<void> pass(std::shared_ptr<EntryPath> self, Lane* lane,
+                                   net::StreamPtr client, std::string id);
+  void note(const std::string& service, const std::string& id, const base::Failure& failure);
+
+  const TunnelPtr tunnel_;
+  const Frontend* const frontend_;  // or null: an access
+  const std::shared_ptr<OverlayLink> link_;
+  const std::shared_ptr<Traffic> traffic_;
+  const std::chrono::milliseconds open_limit_;
+  http::Policy policy_;
+};
+
+}  // namespace simplon::tunnel

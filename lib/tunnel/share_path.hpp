@@ -1,0 +1,54 @@
+// The data path of a share: streams of the overlay to the target.
+//
+// Shared by the share's runner, its listener and its connections. Threads: all loops at once; what
+// changes is in its Traffic's lanes.
+// End: once Traffic::close() reached a lane, new streams there are refused with `draining`.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "http/engine.hpp"
+#include "overlay/network.hpp"
+#include "tunnel/target_connection.hpp"
+#include "tunnel/traffic.hpp"
+
+namespace simplon::tunnel {
+
+class SharePath final : public http::Ends, public std::enable_shared_from_this<SharePath> {
+ public:
+  struct Options {
+    std::string name;  ///< the tunnel's, for logs
+    Target target;
+    std::string rewrite_host;
+    std::shared_ptr<const net::TlsContext> tls;       ///< for https targets
+    std::chrono::milliseconds connect_limit{10'000};  ///< for raw streams
+  };
+  SharePath(Options options, std::shared_ptr<Traffic> traffic);
+
+  /// A stream that somebody opened. On the stream's loop.
+  void take(std::unique_ptr<overlay::Inbound> inbound);
+
+  std::expected<std::string, base::Failure> route(std::string_view host) override;
+  net::awaitable<std::expected<http::Upstream, base::Failure>> connect(
+      net::Loop& loop, std::string route, std::string connection_id, bool fresh,
+      net::TimePoint deadline) override;
+  void release(const std::string& route, http::Upstream upstream) override;
+  void finished(const Outcome& outcome) override;
+
+ private:
+  static net::awaitable<void> serve(std::shared_ptr<SharePath> self, Lane* lane,
+                                    net::StreamPtr stream, std::string id);
+  static net::awaitable<void> pass(std::shared_ptr<SharePath> self, Lane* lane,
+                                   std::unique_ptr<overlay::Inbound> inbound, std::string id);
+  net::awaitable<std::expected<net::StreamPtr, base::Failure>> dial_target(net::Loop& loop,
+                                                                           std::string id,
+                                                                           net::TimePoint deadline);
+
+  const Options options_;
+  const std::shared_ptr<Traffic> traffic_;
+  std::shared_ptr<const http::Policy> policy_;
+};
+
+}  // namespace simplon::tunnel

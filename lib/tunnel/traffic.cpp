@@ -1,0 +1,113 @@
+#include "tunnel/traffic.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace simplon::tunnel {
+namespace {
+
+std::size_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
+
+}  // namespace
+
+Traffic::Traffic(net::Loop& control, const std::vector<net::Loop*>& loops,
+                 std::weak_ptr<TrafficEvents> events)
+    : control_(control.poster()), events_(std::move(events)), last_far_end_(hash_of("not yet")) {
+  for (net::Loop* loop : loops) {
+    lanes_.push_back(std::make_unique<Lane>(*loop));
+  }
+  if (std::ranges::find(loops, &control) == loops.end()) {
+    lanes_.push_back(std::make_unique<Lane>(control));
+  }
+}
+
+Lane* Traffic::lane(const net::Loop& loop) const {
+  const auto found =
+      std::ranges::find_if(lanes_, [&](const auto& lane) { return &lane->loop == &loop; });
+  return found != lanes_.end() ? found->get() : nullptr;
+}
+
+Counters Traffic::counters() const {
+  return {.connections = connections_.load(std::memory_order_relaxed),
+          .open_connections = open_.load(std::memory_order_relaxed),
+          .requests = requests_.load(std::memory_order_relaxed),
+          .failures = failures_.load(std::memory_order_relaxed),
+          .bytes_in = bytes_in_.load(std::memory_order_relaxed) +
+                      spliced_->forward.load(std::memory_order_relaxed),
+          .bytes_out = bytes_out_.load(std::memory_order_relaxed) +
+                       spliced_->backward.load(std::memory_order_relaxed)};
+}
+
+void Traffic::count_request(const http::Ends::Outcome& outcome) {
+  requests_.fetch_add(1, std::memory_order_relaxed);
+  bytes_in_.fetch_add(outcome.bytes_in, std::memory_order_relaxed);
+  bytes_out_.fetch_add(outcome.bytes_out, std::memory_order_relaxed);
+}
+
+void Traffic::far_end(const std::string& error) {
+  const std::size_t hash = hash_of(error);
+  if (last_far_end_.load(std::memory_order_relaxed) == hash ||
+      last_far_end_.exchange(hash) == hash) {
+    return;
+  }
+  control_.post([events = events_, error] {
+    if (const auto to = events.lock(); to && to->far_end) {
+      to->far_end(error);
+    }
+  });
+}
+
+void Traffic::close(std::function<void()> closed) {
+  closing_ = true;
+  // The control loop's count of lanes that are still to answer; touched there only.
+  const auto left = std::make_shared<std::size_t>(lanes_.size());
+  for (const auto& lane : lanes_) {
+    lane->loop.post([self = shared_from_this(), &lane = *lane, left, closed]() mutable {
+      lane.acceptor.reset();
+      lane.idle.close();
+      lane.drain->request();
+      self->control_.post([left, closed = std::move(closed)] {
+        if (--*left == 0) {
+          closed();
+        }
+      });
+    });
+  }
+}
+
+void Traffic::cut() {
+  for (const auto& lane : lanes_) {
+    lane->loop.post([self = shared_from_this(), &lane = *lane] {
+      // A copy: a connection may leave the list while another is reset.
+      for (const auto running = std::vector(lane.running.begin(), lane.running.end());
+           const net::StreamPtr& client : running) {
+        client->reset(base::Errc::draining);
+      }
+    });
+  }
+}
+
+void Traffic::ended() {
+  if (open_.fetch_sub(1) == 1 && closing_) {
+    control_.post([events = events_] {
+      if (const auto to = events.lock(); to && to->idle) {
+        to->idle();
+      }
+    });
+  }
+}
+
+Connection::Connection(std::shared_ptr<Traffic> traffic, Lane& lane, net::StreamPtr client)
+    : traffic_(std::move(traffic)), lane_(lane) {
+  position_ = lane_.running.insert(lane_.running.end(), std::move(client));
+  traffic_->connections_.fetch_add(1, std::memory_order_relaxed);
+  traffic_->open_.fetch_add(1);
+}
+
+Connection::~Connection() {
+  lane_.running.erase(position_);
+  traffic_->ended();
+}
+
+}  // namespace simplon::tunnel
