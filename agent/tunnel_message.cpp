@@ -1,0 +1,155 @@
+#include "agent/tunnel_message.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include <absl/status/status.h>
+
+namespace simplon::agent {
+namespace {
+
+using google::protobuf::Timestamp;
+
+void write_time(std::chrono::system_clock::time_point from, Timestamp& to) {
+  const auto since_epoch = from.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
+  to.set_seconds(seconds.count());
+  to.set_nanos(static_cast<std::int32_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch - seconds).count()));
+}
+
+void write_spec(const tunnel::Share& from, v1::Tunnel& to) {
+  v1::Share& share = *to.mutable_share();
+  share.set_service(from.service);
+  share.set_overlay(from.overlay);
+  share.set_target(from.target);
+  share.set_public_(from.open_to_frontends);
+  share.set_rewrite_host(from.rewrite_host);
+}
+
+void write_spec(const tunnel::Access& from, v1::Tunnel& to) {
+  v1::Access& access = *to.mutable_access();
+  access.set_service(from.service);
+  access.set_overlay(from.overlay);
+  access.set_listen(from.listen);
+  access.set_protocol(from.protocol == tunnel::Protocol::tcp ? v1::PROTOCOL_TCP
+                                                             : v1::PROTOCOL_HTTP);
+}
+
+void write_spec(const tunnel::Frontend& from, v1::Tunnel& to) {
+  v1::Frontend& frontend = *to.mutable_frontend();
+  frontend.set_overlay(from.overlay);
+  frontend.set_listen(from.listen);
+  frontend.set_zone(from.zone);
+}
+
+v1::TunnelStatus::Phase phase_of(tunnel::Phase phase) {
+  switch (phase) {
+    case tunnel::Phase::starting:
+      return v1::TunnelStatus::PHASE_STARTING;
+    case tunnel::Phase::active:
+      return v1::TunnelStatus::PHASE_ACTIVE;
+    case tunnel::Phase::degraded:
+      return v1::TunnelStatus::PHASE_DEGRADED;
+    case tunnel::Phase::failed:
+      return v1::TunnelStatus::PHASE_FAILED;
+    case tunnel::Phase::draining:
+      return v1::TunnelStatus::PHASE_DRAINING;
+  }
+  return v1::TunnelStatus::PHASE_UNSPECIFIED;
+}
+
+v1::TunnelStatus::Hop::State state_of(tunnel::HopState state) {
+  switch (state) {
+    case tunnel::HopState::starting:
+      return v1::TunnelStatus::Hop::STATE_STARTING;
+    case tunnel::HopState::up:
+      return v1::TunnelStatus::Hop::STATE_UP;
+    case tunnel::HopState::down:
+      return v1::TunnelStatus::Hop::STATE_DOWN;
+  }
+  return v1::TunnelStatus::Hop::STATE_UNSPECIFIED;
+}
+
+void write_status(const tunnel::Status& from, v1::TunnelStatus& to) {
+  to.set_phase(phase_of(from.phase));
+  to.set_message(from.message);
+  to.set_url(from.url);
+  for (const tunnel::HopStatus& hop : from.hops) {
+    v1::TunnelStatus::Hop& out = *to.add_hops();
+    out.set_name(std::string(hop.name));
+    out.set_state(state_of(hop.state));
+    write_time(hop.since, *out.mutable_since());
+    out.set_last_error(hop.last_error);
+  }
+  v1::TunnelStatus::Counters& counters = *to.mutable_counters();
+  counters.set_connections(from.counters.connections);
+  counters.set_open_connections(from.counters.open_connections);
+  counters.set_requests(from.counters.requests);
+  counters.set_failures(from.counters.failures);
+  counters.set_bytes_in(from.counters.bytes_in);
+  counters.set_bytes_out(from.counters.bytes_out);
+}
+
+}  // namespace
+
+absl::StatusOr<tunnel::Tunnel> from_message(const v1::Tunnel& message) {
+  tunnel::Tunnel out;
+  out.name = message.name();
+  out.labels.insert(message.labels().begin(), message.labels().end());
+  switch (message.spec_case()) {
+    case v1::Tunnel::kShare: {
+      const v1::Share& share = message.share();
+      out.spec = tunnel::Share{.service = share.service(),
+                               .overlay = share.overlay(),
+                               .target = share.target(),
+                               .open_to_frontends = share.public_(),
+                               .rewrite_host = share.rewrite_host()};
+      break;
+    }
+    case v1::Tunnel::kAccess: {
+      const v1::Access& access = message.access();
+      if (!v1::Protocol_IsValid(access.protocol())) {
+        return absl::InvalidArgumentError("access.protocol: is neither HTTP nor TCP");
+      }
+      out.spec = tunnel::Access{.service = access.service(),
+                                .overlay = access.overlay(),
+                                .listen = access.listen(),
+                                .protocol = access.protocol() == v1::PROTOCOL_TCP
+                                                ? tunnel::Protocol::tcp
+                                                : tunnel::Protocol::http};
+      break;
+    }
+    case v1::Tunnel::kFrontend: {
+      const v1::Frontend& frontend = message.frontend();
+      out.spec = tunnel::Frontend{
+          .overlay = frontend.overlay(), .listen = frontend.listen(), .zone = frontend.zone()};
+      break;
+    }
+    case v1::Tunnel::SPEC_NOT_SET:
+      return absl::InvalidArgumentError(
+          "tunnel: has no spec; a tunnel is a share, an access or a frontend");
+  }
+  return out;
+}
+
+v1::Tunnel to_message(const tunnel::Tunnel& tunnel, const tunnel::Status* status) {
+  v1::Tunnel out;
+  out.set_name(tunnel.name);
+  out.set_uid(tunnel.uid);
+  for (const auto& [key, value] : tunnel.labels) {
+    (*out.mutable_labels())[key] = value;
+  }
+  write_time(tunnel.create_time, *out.mutable_create_time());
+  std::visit([&](const auto& spec) { write_spec(spec, out); }, tunnel.spec);
+  if (status != nullptr) {
+    write_status(*status, *out.mutable_status());
+  } else {
+    out.mutable_status()->set_phase(v1::TunnelStatus::PHASE_STARTING);
+    out.mutable_status()->set_url(tunnel::url_of(tunnel));
+  }
+  return out;
+}
+
+}  // namespace simplon::agent
