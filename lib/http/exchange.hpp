@@ -1,0 +1,104 @@
+// One request of a client and its response: checked, routed, sent to an upstream, answered.
+//
+// Owned by the coroutine that serves the connection; lives for one request. Threads: the client's
+// loop. Cancellation: the end of the client's connection resets the upstream, and the reverse.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "http/client_watch.hpp"
+#include "http/engine.hpp"
+#include "http/error_response.hpp"
+#include "http/forwarding.hpp"
+#include "http/request_body.hpp"
+
+namespace simplon::http {
+
+/// What all exchanges of a connection share.
+struct Connection {
+  std::shared_ptr<Inlet> client;
+  std::shared_ptr<Ends> ends;
+  std::shared_ptr<const Policy> policy;
+  std::string id;
+  std::shared_ptr<Drain> drain;
+
+  net::Loop& loop() const { return client->stream().loop(); }
+  net::TimePoint now() const { return loop().now(); }
+  bool draining() const { return drain && drain->requested(); }
+};
+
+class Exchange {
+ public:
+  /// What becomes of the client's connection.
+  enum class End : std::uint8_t {
+    keep,    ///< the next request may come
+    close,   ///< in order
+    linger,  ///< in order, though the client may still be sending
+    cut,     ///< a response was not finished: the client must see that
+    gone,    ///< already closed: lost, or handed to a splice that has ended
+  };
+
+  Exchange(const Connection& connection, const RequestHead& request);
+
+  net::awaitable<End> run();
+
+ private:
+  enum class Attempt : std::uint8_t { answered, retry };
+  enum class Heard : std::uint8_t { head, failed };
+
+  // exchange.cpp: towards the upstream
+  net::awaitable<End> proceed();
+  net::awaitable<Attempt> attempt(const Destination& to);
+  net::awaitable<bool> send(const Destination& to);
+  bool may_retry() const;
+  net::awaitable<End> refuse(ErrorResponse error);
+  void client_changed(std::error_code error);
+  void arm_upstream_deadline();
+  void request_sent();
+  net::awaitable<void> finish();
+  base::Hop behind() const;
+
+  // response.cpp: back to the client
+  net::awaitable<Heard> hear();
+  net::awaitable<Attempt> upstream_failed();
+  net::awaitable<bool> forward_interim();
+  net::awaitable<End> deliver();
+  net::awaitable<End> relay(const Delivery& delivery);
+  net::awaitable<End> after_response(const Delivery& delivery);
+  net::awaitable<End> switch_protocols();
+  End lose_client();
+  End cut(const Delivery& delivery);
+
+  const Connection& connection_;
+  const Policy& policy_;
+  const RequestHead& request_;
+  Inlet& client_;
+  ClientWatch watch_;
+  RequestFraming framing_;
+  std::string route_;
+  bool routed_ = false;                // the head is a request that can be answered in order
+  std::shared_ptr<RequestBody> body_;  // none: the request has no body
+
+  Upstream upstream_;
+  std::optional<Inlet> inlet_;  // of upstream_
+  ResponseParser parser_;
+  ResponseHead response_;
+  ResponseFraming response_framing_;
+  std::error_code failure_;           // why no response came
+  std::optional<Verdict> malformed_;  // or what was wrong with it
+  net::TimePoint response_deadline_ = net::TimePoint::max();
+  bool awaiting_head_ = true;
+  bool heard_ = false;  // a byte of the response has come
+  bool sent_ = false;   // a byte of the request may have left
+  bool fresh_ = false;  // the second attempt
+  bool client_lost_ = false;
+  bool deadline_set_ = false;
+
+  End end_ = End::close;
+  Ends::Outcome outcome_;
+  std::string out_;
+};
+
+}  // namespace simplon::http

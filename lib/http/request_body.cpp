@@ -1,0 +1,185 @@
+#include "http/request_body.hpp"
+
+#include <utility>
+
+namespace simplon::http {
+namespace {
+
+using base::Errc;
+using net::Direction;
+
+constexpr std::size_t kMostKept = 16 * 1024;   // for a second attempt
+constexpr std::size_t kSmallBody = 16 * 1024;  // goes with the head: no pump, one write
+
+}  // namespace
+
+RequestBody::RequestBody(std::shared_ptr<Inlet> client, const RequestFraming& framing,
+                         const Limits& limits, const Timeouts& timeouts)
+    : client_(std::move(client)),
+      framing_(framing),
+      timeouts_(timeouts),
+      decoder_(framing.body, framing.length, limits),
+      // A client that waits for `100 Continue` waits for the upstream.
+      patient_(framing.continues) {}
+
+// The batch in the upstream's framing; what it writes is remembered while it may be needed again.
+std::span<net::Buffer> RequestBody::frame(std::string_view prefix) {
+  bytes_ += batch_.payload();
+  const auto buffers = batch_.frame(framing_.body, {}, decoder_.done() ? &decoder_ : nullptr);
+  if (replayable_) {
+    std::size_t size = 0;
+    for (const net::Buffer& buffer : buffers) {
+      size += buffer.size();
+    }
+    if (sent_.size() + size > kMostKept) {
+      forget_sent();
+    } else {
+      for (const net::Buffer& buffer : buffers) {
+        sent_.append(reinterpret_cast<const char*>(buffer.data()), buffer.size());
+      }
+    }
+  }
+  return prefix.empty()
+             ? buffers
+             : batch_.frame(framing_.body, prefix, decoder_.done() ? &decoder_ : nullptr);
+}
+
+void RequestBody::forget_sent() {
+  replayable_ = false;
+  sent_ = {};
+}
+
+net::awaitable<net::Result<void>> RequestBody::begin(net::StreamPtr upstream, std::string_view head,
+                                                     bool keep) {
+  if (!sent_.empty() || decoder_.done()) {
+    std::array<net::Buffer, 2> again{net::as_buffer(head), net::as_buffer(sent_)};
+    const auto done = co_await write_all(*upstream, again);
+    if (done && decoder_.done()) {
+      state_ = State::complete;
+    }
+    co_return done;
+  }
+  if (!keep) {
+    forget_sent();
+  }
+  // A large part of a body is left to the pump: the upstream may want to be read meanwhile.
+  const bool small = client_->bytes().size() <= kSmallBody;
+  if (small && !client_->bytes().empty()) {
+    if (const auto decoded = batch_.decode(decoder_, client_->bytes()); !decoded) {
+      fault_ = decoded.error();
+      state_ = State::refused;
+      co_return base::fail(Errc::bad_request);
+    }
+    const auto done = co_await write_all(*upstream, frame(head));
+    client_->consume(batch_.consumed());
+    if (done && decoder_.done()) {
+      state_ = State::complete;
+    }
+    co_return done;
+  }
+  co_return co_await net::write_all(*upstream, net::as_buffer(head));
+}
+
+void RequestBody::pump(net::StreamPtr upstream, std::function<void()> ended) {
+  if (state_ == State::complete || state_ == State::refused) {
+    return;
+  }
+  state_ = State::pumping;
+  stopping_ = false;
+  upstream_ = std::move(upstream);
+  ended_ = std::move(ended);
+  net::Loop& loop = client_->stream().loop();
+  ended_gate_.emplace(loop);
+  net::spawn(loop, "request body", run(shared_from_this(), upstream_));
+}
+
+net::awaitable<void> RequestBody::run(std::shared_ptr<RequestBody> self, net::StreamPtr upstream) {
+  const State end = co_await self->transfer(upstream);
+  self->client_->stream().clear_deadline(Direction::receive);
+  upstream->clear_deadline(Direction::send);
+  self->state_ = end;
+  self->upstream_.reset();
+  if (end == State::refused || end == State::client_lost) {
+    upstream->reset();
+  }
+  self->ended_gate_->open();
+  if (const auto ended = std::exchange(self->ended_, nullptr)) {
+    ended();
+  }
+}
+
+net::awaitable<RequestBody::State> RequestBody::transfer(net::StreamPtr upstream) {
+  for (;;) {
+    if (stopping_) {
+      co_return State::idle;
+    }
+    if (const auto decoded = batch_.decode(decoder_, client_->bytes()); !decoded) {
+      fault_ = decoded.error();
+      co_return State::refused;
+    }
+    const auto buffers = frame({});
+    const auto written = co_await write_all(*upstream, buffers);
+    client_->consume(batch_.consumed());
+    if (!written) {
+      co_return stopping_ ? State::idle : State::upstream_lost;
+    }
+    if (decoder_.done()) {
+      co_return State::complete;
+    }
+    if (batch_.consumed() == 0 || client_->bytes().empty()) {
+      if (const auto end = co_await read_more()) {
+        co_return *end;
+      }
+    }
+  }
+}
+
+net::awaitable<std::optional<RequestBody::State>> RequestBody::read_more() {
+  net::Stream& client = client_->stream();
+  auto got = client_->try_fill();
+  if (!got && got.error() == Errc::would_block) {
+    client.set_deadline(Direction::receive,
+                        patient_ ? net::TimePoint::max() : client.loop().now() + timeouts_.body);
+    got = co_await client_->fill();
+  }
+  if (stopping_) {
+    co_return State::idle;
+  }
+  if (!got && got.error() == Errc::timed_out) {
+    fault_ = {408, "body_timed_out"};
+    co_return State::refused;
+  }
+  if (!got || *got == 0) {
+    co_return State::client_lost;
+  }
+  if (framing_.continues && !began_) {
+    began_ = true;
+    patient_ = response_began_;
+  }
+  co_return std::nullopt;
+}
+
+net::awaitable<bool> RequestBody::join(net::TimePoint deadline) {
+  co_return state_ != State::pumping || co_await ended_gate_->wait_until(deadline);
+}
+
+net::awaitable<void> RequestBody::stop() {
+  ended_ = nullptr;
+  if (state_ != State::pumping) {
+    co_return;
+  }
+  stopping_ = true;
+  const auto now = client_->stream().loop().now();
+  client_->stream().set_deadline(Direction::receive, now);
+  upstream_->set_deadline(Direction::send, now);
+  co_await ended_gate_->wait_until();
+}
+
+void RequestBody::be_patient() {
+  patient_ = response_began_ = true;
+  if (state_ == State::pumping) {
+    client_->stream().clear_deadline(Direction::receive);
+  }
+}
+
+}  // namespace simplon::http

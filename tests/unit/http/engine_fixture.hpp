@@ -1,0 +1,140 @@
+// The engine between a client and an origin that both speak raw bytes, over memory streams and a
+// clock that the test moves.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "http/engine.hpp"
+#include "raw_peer.hpp"
+
+namespace simplon::http {
+
+/// Ends whose upstreams are the test's to play.
+class TestEnds final : public Ends {
+ public:
+  std::expected<std::string, base::Failure> route(std::string_view host) override {
+    hosts.emplace_back(host);
+    if (host == "unknown") {
+      return std::unexpected(base::Failure{base::Hop::frontend,
+                                           make_error_code(base::Errc::no_such_service),
+                                           "no share has this host"});
+    }
+    return std::string(host);
+  }
+
+  net::awaitable<std::expected<Upstream, base::Failure>> connect(net::Loop& loop, std::string,
+                                                                 std::string, bool fresh,
+                                                                 net::TimePoint) override {
+    ++connects;
+    if (!failures.empty()) {
+      auto failure = failures.front();
+      failures.pop_front();
+      co_return std::unexpected(std::move(failure));
+    }
+    if (!fresh && !pool.empty()) {
+      Upstream pooled = std::move(pool.front());
+      pool.pop_front();
+      pooled.reused = true;
+      co_return pooled;
+    }
+    auto [ours, theirs] = net::make_memory_pair(loop, capacity);
+    origins.push_back(std::make_unique<RawPeer>(theirs));
+    co_return Upstream{.stream = ours, .authority = "origin:80", .refusal = refusal};
+  }
+
+  void release(const std::string&, Upstream upstream) override {
+    ++released;
+    pool.push_back(std::move(upstream));
+  }
+
+  void finished(const Outcome& outcome) override {
+    outcomes.push_back({outcome.status, outcome.bytes_in, outcome.bytes_out, outcome.upgraded});
+  }
+
+  struct Seen {
+    int status;
+    std::uint64_t bytes_in;
+    std::uint64_t bytes_out;
+    bool upgraded;
+  };
+  std::vector<std::string> hosts;
+  std::deque<base::Failure> failures;
+  std::deque<Upstream> pool;
+  std::vector<std::unique_ptr<RawPeer>> origins;
+  std::vector<Seen> outcomes;
+  std::function<std::optional<base::Failure>()> refusal;
+  std::size_t capacity = net::kMemoryCapacity;
+  int connects = 0;
+  int released = 0;
+};
+
+class Engine : public testing::Test {
+ protected:
+  /// A connection of a new client.
+  void open(Policy policy = {}) {
+    auto [theirs, ours] = net::make_memory_pair(loop_);
+    client_ = std::make_unique<RawPeer>(theirs);
+    net::spawn(loop_, "serve",
+               serve(ours, ends_, std::make_shared<const Policy>(std::move(policy)), "id", drain_));
+    client_->settle();
+  }
+
+  /// What the client gets for these bytes, if they are answered without an origin.
+  std::string exchange(std::string_view request) {
+    if (!client_) {
+      open();
+    }
+    return client_->send(request).take();
+  }
+
+  /// The origin's side of the newest upstream.
+  RawPeer& origin() {
+    EXPECT_FALSE(ends_->origins.empty()) << "nothing was sent to an origin";
+    if (ends_->origins.empty()) {
+      auto [unused, lonely] = net::make_memory_pair(loop_);
+      ends_->origins.push_back(std::make_unique<RawPeer>(lonely));
+    }
+    return *ends_->origins.back();
+  }
+
+  /// What the origin received so far for these bytes of the client.
+  std::string forwarded(std::string_view request) {
+    if (!client_) {
+      open();
+    }
+    client_->send(request);
+    return origin().take();
+  }
+
+  /// What the client receives for these bytes of the origin.
+  std::string answered(std::string_view response) {
+    origin().send(response);
+    return client_->take();
+  }
+
+  void get(std::string_view path = "/") {
+    forwarded("GET " + std::string(path) + " HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+
+  void advance(std::chrono::milliseconds by) {
+    clock_.advance(by);
+    client_->settle();
+  }
+
+  base::ManualClock clock_;
+  net::Loop loop_{clock_};
+  std::shared_ptr<TestEnds> ends_ = std::make_shared<TestEnds>();
+  std::shared_ptr<Drain> drain_ = std::make_shared<Drain>();
+  std::unique_ptr<RawPeer> client_;
+};
+
+inline constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+inline constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+}  // namespace simplon::http

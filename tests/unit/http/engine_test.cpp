@@ -1,0 +1,255 @@
+// One request after the other: framing, keep-alive, pipelining, errors of routing and connecting.
+#include "engine_fixture.hpp"
+
+namespace simplon::http {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+TEST_F(Engine, ForwardsARequestAndItsResponse) {
+  EXPECT_EQ(forwarded("GET /a?b HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n\r\n"),
+            "GET /a?b HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n\r\n");
+  EXPECT_EQ(answered(kOk), kOk);
+  EXPECT_FALSE(client_->gone());
+  ASSERT_EQ(ends_->outcomes.size(), 1U);
+  EXPECT_EQ(ends_->outcomes[0].status, 200);
+  EXPECT_EQ(ends_->outcomes[0].bytes_out, 2U);
+}
+
+TEST_F(Engine, ReusesBothConnections) {
+  for (int i = 0; i < 3; ++i) {
+    get();
+    EXPECT_EQ(answered(kOk), kOk);
+  }
+  EXPECT_EQ(ends_->origins.size(), 1U);
+  EXPECT_EQ(ends_->released, 3);
+}
+
+TEST_F(Engine, ReframesAChunkedRequest) {
+  EXPECT_EQ(forwarded("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                      "3;ext=1\r\none\r\n03\r\ntwo\r\n0\r\nX-Sum: 1\r\nHost: evil\r\n\r\n"),
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "6\r\nonetwo\r\n0\r\nX-Sum: 1\r\n\r\n");
+  EXPECT_EQ(answered(kOk), kOk);
+  EXPECT_EQ(ends_->outcomes[0].bytes_in, 6U);
+}
+
+TEST_F(Engine, AnswersPipelinedRequestsInOrderAndLosesNone) {
+  open();
+  client_->send(
+      "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\n"
+      "Content-Length: 4\r\n\r\nbodyGET /3 HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(origin().take(), StartsWith("GET /1 "));
+  EXPECT_EQ(answered(kOk), kOk);
+  EXPECT_THAT(origin().take(), EndsWith("\r\n\r\nbody"));
+  EXPECT_EQ(answered(kOk), kOk);
+  EXPECT_THAT(origin().take(), StartsWith("GET /3 "));
+  EXPECT_EQ(answered(kOk), kOk);
+}
+
+TEST_F(Engine, SendsALargeBodyUnchanged) {
+  open();
+  const std::string body(1'000'000, 'b');
+  client_->send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+  std::string got = origin().take();
+  for (std::size_t at = 0; at < body.size(); at += 50'000) {
+    client_->send(std::string_view(body).substr(at, 50'000));
+    got += origin().take();
+  }
+  EXPECT_THAT(got, EndsWith("\r\n\r\n" + body));
+  EXPECT_EQ(answered(kOk), kOk);
+  EXPECT_EQ(ends_->released, 1);
+}
+
+TEST_F(Engine, FramesAResponseOfUnknownLengthAsChunks) {
+  get();
+  EXPECT_EQ(answered("HTTP/1.0 200 OK\r\n\r\nabc"),
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+  origin().end();
+  EXPECT_EQ(client_->take(), "0\r\n\r\n");
+  EXPECT_FALSE(client_->gone()) << "the client's connection can be used again";
+  EXPECT_EQ(ends_->released, 0);
+}
+
+TEST_F(Engine, SpeaksHttp10ToAnHttp10Client) {
+  open();
+  client_->send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(origin().take(), "GET / HTTP/1.1\r\nHost: origin:80\r\n\r\n");
+  origin().send("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+  EXPECT_EQ(answered(kOk),
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok");
+  client_->send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nok");
+  EXPECT_TRUE(client_->ended());
+}
+
+TEST_F(Engine, HonoursCloseOfEitherSide) {
+  get();
+  EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(ends_->released, 0);
+  forwarded("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(ends_->origins.size(), 2U);
+  EXPECT_THAT(answered(kOk), HasSubstr("Connection: close\r\n"));
+  EXPECT_TRUE(client_->ended());
+  EXPECT_EQ(ends_->released, 1);
+}
+
+TEST_F(Engine, KeepsTheLengthOfAResponseToHead) {
+  forwarded("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n");
+  get();
+  EXPECT_EQ(answered(kOk), kOk);
+}
+
+TEST_F(Engine, SendsNoBodyWith204And304) {
+  get();
+  EXPECT_EQ(answered("HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n"),
+            "HTTP/1.1 204 No Content\r\n\r\n");
+  get();
+  EXPECT_EQ(answered("HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 3\r\n\r\n"),
+            "HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 3\r\n\r\n");
+  EXPECT_EQ(ends_->released, 2);
+}
+
+TEST_F(Engine, DropsAnOriginThatSaysMoreThanItsResponse) {
+  get();
+  EXPECT_EQ(answered(std::string(kOk) + "HTTP/1.1 200 OK\r\n"), kOk);
+  EXPECT_EQ(ends_->released, 0);
+  EXPECT_TRUE(origin().gone());
+}
+
+TEST_F(Engine, NamesHopAndReasonOfAFailure) {
+  open();
+  ends_->failures = {
+      {base::Hop::overlay, make_error_code(base::Errc::no_such_service), {}},
+      {base::Hop::overlay, make_error_code(base::Errc::not_hosted), {}},
+      {base::Hop::share, make_error_code(base::Errc::target_refused), {}},
+      {base::Hop::share, make_error_code(base::Errc::target_timed_out), {}},
+  };
+  EXPECT_THAT(exchange(kGet), StartsWith("HTTP/1.1 404 Not Found\r\n"
+                                         "Simplon-Error: hop=overlay; reason=no_such_service\r\n"));
+  EXPECT_THAT(exchange(kGet), StartsWith("HTTP/1.1 503 Service Unavailable\r\n"
+                                         "Simplon-Error: hop=overlay; reason=not_hosted\r\n"));
+  EXPECT_THAT(exchange(kGet), StartsWith("HTTP/1.1 502 Bad Gateway\r\n"
+                                         "Simplon-Error: hop=share; reason=target_refused\r\n"));
+  EXPECT_THAT(exchange("GET / HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 504 Gateway Timeout\r\n"),
+                    HasSubstr("Content-Type: application/json\r\n"),
+                    HasSubstr("\"reason\":\"target_timed_out\"")));
+  EXPECT_FALSE(client_->gone()) << "an answer of ours leaves the connection in order";
+}
+
+TEST_F(Engine, Answers404ForAHostThatNoShareHas) {
+  EXPECT_THAT(exchange("GET / HTTP/1.1\r\nHost: unknown\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 404 "), HasSubstr("reason=no_such_service")));
+  EXPECT_EQ(ends_->connects, 0);
+}
+
+TEST_F(Engine, RoutesEveryRequestByItsOwnHost) {
+  open();
+  client_->send("GET / HTTP/1.1\r\nHost: A.example:80\r\n\r\n");
+  answered(kOk);
+  client_->send("GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n");
+  EXPECT_EQ(ends_->hosts, (std::vector<std::string>{"a.example", "b.example"}));
+}
+
+TEST_F(Engine, ReportsTheRefusalOfAFarEnd) {
+  ends_->refusal = [] {
+    return base::Failure{base::Hop::share, make_error_code(base::Errc::not_permitted), {}};
+  };
+  get();
+  origin().close();
+  EXPECT_THAT(client_->take(),
+              AllOf(StartsWith("HTTP/1.1 403 "), HasSubstr("hop=share; reason=not_permitted")));
+}
+
+TEST_F(Engine, TriesAgainWhenTheFarEndWasDraining) {
+  bool draining = true;
+  ends_->refusal = [&draining]() -> std::optional<base::Failure> {
+    if (!std::exchange(draining, false)) {
+      return std::nullopt;
+    }
+    return base::Failure{base::Hop::share, make_error_code(base::Errc::draining), {}};
+  };
+  forwarded("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");
+  origin().close();
+  client_->settle();
+  ASSERT_EQ(ends_->origins.size(), 2U);
+  EXPECT_THAT(origin().take(), EndsWith("\r\n\r\nhi"));
+  EXPECT_EQ(answered(kOk), kOk);
+}
+
+TEST_F(Engine, TimesOutASlowHeadWith408) {
+  open();
+  client_->send("GET / HTTP/1.1\r\nHo");
+  advance(seconds(29));
+  EXPECT_EQ(client_->take(), "");
+  client_->send("st: h\r\n");
+  advance(seconds(2));
+  EXPECT_THAT(client_->take(), StartsWith("HTTP/1.1 408 "));
+  EXPECT_TRUE(client_->ended());
+}
+
+TEST_F(Engine, EndsSilentAndIdleConnectionsWithoutAWord) {
+  open();
+  advance(seconds(31));
+  EXPECT_EQ(client_->take(), "");
+  EXPECT_TRUE(client_->ended());
+  open();
+  get();
+  answered(kOk);
+  advance(seconds(89));
+  EXPECT_FALSE(client_->gone());
+  advance(seconds(2));
+  EXPECT_TRUE(client_->ended());
+}
+
+TEST_F(Engine, TimesOutARequestBodyThatStops) {
+  open();
+  client_->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
+  advance(seconds(121));
+  EXPECT_THAT(client_->take(), StartsWith("HTTP/1.1 408 "));
+  EXPECT_TRUE(origin().failure());
+}
+
+TEST_F(Engine, TimesOutAnOriginThatDoesNotAnswer) {
+  Policy policy;
+  policy.timeouts.response = seconds(3);
+  open(policy);
+  get();
+  advance(seconds(4));
+  EXPECT_THAT(client_->take(), StartsWith("HTTP/1.1 504 "));
+  EXPECT_TRUE(origin().failure());
+}
+
+TEST_F(Engine, FinishesTheCurrentRequestOfADrainAndThenCloses) {
+  get();
+  drain_->request();
+  EXPECT_FALSE(client_->gone());
+  EXPECT_EQ(answered(kOk), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+  EXPECT_TRUE(client_->ended());
+}
+
+TEST_F(Engine, ClosesIdleConnectionsOnDrain) {
+  get();
+  answered(kOk);
+  drain_->request();
+  EXPECT_TRUE(client_->ended());
+}
+
+TEST_F(Engine, LeavesWithTheClient) {
+  open();
+  client_->close();
+  EXPECT_EQ(ends_->connects, 0);
+}
+
+}  // namespace
+}  // namespace simplon::http
