@@ -48,12 +48,13 @@ class MemoryBudget {
  public:
   static constexpr std::size_t kDefaultLimit = 256UL * 1024 * 1024;
 
-  /// One session's part. `shed` is called on `loop`.
+  /// One session's part.
   class Member {
    public:
     explicit Member(net::Loop& loop) : loop_(loop) {}
     virtual ~Member() = default;
-    virtual void shed() = 0;
+    /// Gives up the stream with most unread bytes; false if there is none. Called on the loop.
+    virtual bool shed() = 0;
 
    private:
     friend class MemoryBudget;
@@ -64,7 +65,9 @@ class MemoryBudget {
 
   explicit MemoryBudget(std::size_t limit = kDefaultLimit) : limit_(limit) {}
 
-  void join(std::weak_ptr<Member> member);
+  void join(const std::shared_ptr<Member>& member);
+  /// Before the member's destruction, on its loop.
+  void leave(Member& member);
   /// Unread bytes came or went.
   void use(Member& member, std::size_t bytes);
   void release(Member& member, std::size_t bytes);
@@ -80,6 +83,10 @@ class MemoryBudget {
   void count_shed() { ++sheds_; }
 
  private:
+  struct Entry {
+    Member* member;  // valid under the mutex, until leave()
+    std::weak_ptr<Member> weak;
+  };
   void relieve();
 
   const std::size_t limit_;
@@ -87,7 +94,7 @@ class MemoryBudget {
   std::atomic<std::size_t> promised_{0};
   std::atomic<std::uint64_t> sheds_{0};
   std::mutex mutex_;
-  std::vector<std::weak_ptr<Member>> members_;
+  std::vector<Entry> members_;
 };
 
 }  // namespace simplon::overlay

@@ -1,0 +1,247 @@
+#include <algorithm>
+#include <array>
+
+#include "overlay/embedded/session_core.hpp"
+
+namespace simplon::overlay {
+
+using net::Errc;
+using net::Event;
+
+std::size_t SessionCore::take(SessionStream& stream, std::span<const net::Buffer> from) {
+  if (stream.turn_ != turn_) {
+    stream.turn_ = turn_;
+    stream.turn_bytes_ = 0;
+  }
+  std::size_t wanted = 0;
+  for (const net::Buffer& piece : from) {
+    wanted += piece.size();
+  }
+  std::size_t room = backlog() < kSendQueue ? kStreamTurn - stream.turn_bytes_ : 0;
+  if (!stream.wrote_ && wanted <= kFirstWrite && backlog() < kSendQueueHard) {
+    room = std::max(room, wanted);
+  }
+  const std::size_t count = std::min({wanted, room, std::size_t{stream.send_window_}});
+  if (count == 0) {
+    return 0;
+  }
+  stream.wrote_ = true;
+  stream.turn_bytes_ = std::min(kStreamTurn, stream.turn_bytes_ + count);
+  stream.send_window_ -= static_cast<std::uint32_t>(count);
+  stream.batch_ = batch_;
+  queue(
+      data_,
+      {.type = FrameType::data, .stream = stream.id_, .length = static_cast<std::uint32_t>(count)});
+  std::size_t left = count;
+  for (const net::Buffer& piece : from) {
+    const net::Buffer part = piece.first(std::min(left, piece.size()));
+    data_.insert(data_.end(), part.begin(), part.end());
+    left -= part.size();
+  }
+  return count;
+}
+
+bool SessionCore::has_room(const SessionStream& stream) const {
+  const bool turn_left = stream.turn_ != turn_ || stream.turn_bytes_ < kStreamTurn;
+  return stream.send_window_ != 0 && turn_left && backlog() < kSendQueue;
+}
+
+void SessionCore::park(SessionStream& stream) {
+  if (!std::exchange(stream.parked_, true)) {
+    parked_.push_back(stream.id_);
+    schedule_flush();
+  }
+}
+
+void SessionCore::send_fin(SessionStream& stream) {
+  stream.sent_fin_ = true;
+  stream.batch_ = batch_;
+  queue(data_, {.type = FrameType::window_update, .flags = frame_flag::kFin, .stream = stream.id_});
+  if (stream.received_fin_) {
+    stream.detach();
+    drop(stream.id_);
+  }
+  stream.notify_later(Event::writable);
+}
+
+void SessionCore::abandon(SessionStream& stream, bool unread) {
+  const auto at = streams_.find(stream.id_);
+  if (at == streams_.end()) {
+    return;
+  }
+  if (unread) {
+    queue(data_,
+          {.type = FrameType::window_update, .flags = frame_flag::kRst, .stream = stream.id_});
+    erase(at);
+  } else {
+    at->second.stream = nullptr;
+    linger(stream.id_);
+  }
+}
+
+void SessionCore::send_reset(const SessionStream& stream, std::uint32_t code) {
+  // The number may be another stream's by now: a peer may use it again once both ends are known.
+  const auto at = streams_.find(stream.id_);
+  if (at != streams_.end() && (at->second.stream == nullptr || at->second.stream == &stream)) {
+    erase(at);
+    control({.type = FrameType::window_update,
+             .flags = frame_flag::kRst,
+             .stream = stream.id_,
+             .length = code});
+  }
+}
+
+void SessionCore::send_credit(std::uint32_t id, std::uint32_t credit) {
+  control({.type = FrameType::window_update, .stream = id, .length = credit});
+}
+
+void SessionCore::queue(std::vector<std::byte>& to, const FrameHeader& header) {
+  const FrameBytes bytes = encode_frame(header);
+  to.insert(to.end(), bytes.begin(), bytes.end());
+  schedule_flush();
+}
+
+void SessionCore::control(const FrameHeader& header) {
+  if (!alive_) {
+    return;
+  }
+  queue(control_, header);
+  if (control_.size() > kControlQueue) {
+    end(Errc::limit_exceeded, std::nullopt, Close::now);
+  }
+}
+
+void SessionCore::schedule_flush() {
+  if (!blocked_ && !std::exchange(flush_scheduled_, true)) {
+    loop().at_end_of_turn([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) {
+        self->flush_scheduled_ = false;
+        if (!self->blocked_ && !self->finished_) {
+          self->flush();
+        }
+      }
+    });
+  }
+}
+
+void SessionCore::flush() {
+  ++turn_;
+  if (!write_transport()) {
+    return;
+  }
+  if (alive_) {
+    wait_flushed();
+    serve_parked();
+  } else if (backlog() + control_.size() == 0) {
+    finish();
+  }
+}
+
+// All that leaves in this turn, in one gathered write.
+bool SessionCore::write_transport() {
+  while (true) {
+    const std::array<net::Buffer, 3> pieces{std::span(sending_).subspan(sending_done_), control_,
+                                            data_};
+    if (std::ranges::all_of(pieces, &net::Buffer::empty)) {
+      return true;
+    }
+    const auto count = transport_->try_write(pieces);
+    if (count) {
+      sent(*count);
+    } else if (count.error() == Errc::would_block) {
+      blocked_ = true;
+      transport_->wait(Event::writable, *this);
+      return true;
+    } else {
+      end(Errc::link_lost, std::nullopt, Close::now);
+      finish();  // had it ended before
+      return false;
+    }
+  }
+}
+
+void SessionCore::sent(std::size_t count) {
+  stats_.bytes_sent += count;
+  const std::size_t rest = std::min(count, sending_.size() - sending_done_);
+  sending_done_ += rest;
+  count -= rest;
+  if (sending_done_ < sending_.size()) {
+    return;
+  }
+  sending_.clear();
+  sending_done_ = 0;
+  sent_batch_ = std::max(sent_batch_, sending_batch_);
+  if (count < control_.size()) {
+    // Frames are never cut: what is left of these comes before anything else.
+    if (count != 0) {
+      sending_.swap(control_);
+      sending_done_ = count;
+    }
+    return;
+  }
+  count -= control_.size();
+  control_.clear();
+  if (count == data_.size()) {
+    data_.clear();
+    sent_batch_ = batch_++;
+  } else if (count != 0) {
+    sending_.swap(data_);
+    sending_done_ = count;
+    sending_batch_ = batch_++;
+  }
+}
+
+// First parked, first served, one chunk each; who parks again waits for the next turn.
+void SessionCore::serve_parked() {
+  for (std::size_t left = parked_.size(); left != 0 && alive_ && backlog() < kSendQueue; --left) {
+    const auto at = streams_.find(parked_.front());
+    parked_.pop_front();
+    if (at == streams_.end() || at->second.stream == nullptr) {
+      continue;
+    }
+    const auto stream = at->second.stream->shared_from_this();
+    at->second.stream->parked_ = false;
+    at->second.stream->notify(Event::writable);
+  }
+}
+
+void SessionCore::await_flush(SessionStream& stream) {
+  if (!alive_) {
+    stream.notify(Event::flushed, Errc::link_lost);
+  } else if (!std::exchange(stream.flushing_, true)) {
+    flushing_.push_back(&stream);
+    wait_flushed();
+  }
+}
+
+void SessionCore::forget_flush(SessionStream& stream) {
+  if (std::exchange(stream.flushing_, false)) {
+    std::erase(flushing_, &stream);
+  }
+}
+
+void SessionCore::wait_flushed() {
+  const auto has_left = [this](const SessionStream* stream) {
+    return stream->batch_ <= sent_batch_;
+  };
+  if (!waits_flushed_ && std::ranges::any_of(flushing_, has_left)) {
+    waits_flushed_ = true;
+    flush_mark_ = sent_batch_;
+    transport_->wait(Event::flushed, *this);
+  }
+}
+
+void SessionCore::transport_flushed() {
+  waits_flushed_ = false;
+  std::erase_if(flushing_, [this](SessionStream* stream) {
+    if (stream->batch_ > flush_mark_) {
+      return false;
+    }
+    stream->flushing_ = false;
+    stream->notify_later(Event::flushed);
+    return true;
+  });
+  wait_flushed();
+}
+
+}  // namespace simplon::overlay
