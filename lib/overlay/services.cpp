@@ -1,0 +1,62 @@
+#include "overlay/services.hpp"
+
+#include <utility>
+
+#include "overlay/embedded/open.hpp"
+
+namespace simplon::overlay {
+namespace {
+
+Refusal refusal(base::Errc code, std::string detail) {
+  return {.failure = {.hop = base::Hop::share, .code = code, .detail = std::move(detail)}};
+}
+
+}  // namespace
+
+bool Services::add(const std::string& name, Service service) {
+  const std::scoped_lock lock(mutex_);
+  return services_.emplace(name, std::make_shared<const Service>(std::move(service))).second;
+}
+
+void Services::remove(std::string_view name) {
+  std::shared_ptr<const Service> last;  // its handler dies outside the lock
+  const std::scoped_lock lock(mutex_);
+  if (const auto found = services_.find(name); found != services_.end()) {
+    last = std::move(found->second);
+    services_.erase(found);
+  }
+}
+
+std::shared_ptr<const Services::Service> Services::find(std::string_view name) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = services_.find(name);
+  return found == services_.end() ? nullptr : found->second;
+}
+
+net::awaitable<void> receive(std::shared_ptr<const Services> services, net::StreamPtr stream,
+                             Identity from) {
+  auto request = co_await read_open(stream, stream->loop().now() + kOpenDeadline);
+  if (!request) {
+    stream->reset(request.error());
+    co_return;
+  }
+  const auto service = services->find(request->service);
+  const bool frontend = request->frontend;
+  const bool may = from.may_run_frontends;
+  const std::string who = from.peer.name;
+  const std::string name = request->service;
+  auto inbound = make_inbound(std::move(stream), std::move(*request), std::move(from));
+  if (!service) {
+    inbound->reject(
+        refusal(base::Errc::not_hosted, "this agent does not host \"" + name + "\" (any more)"));
+  } else if (frontend && !may) {
+    inbound->reject(
+        refusal(base::Errc::not_permitted, "\"" + who + "\" was not invited to run frontends"));
+  } else if (frontend && !service->allow_frontends) {
+    inbound->reject(refusal(base::Errc::not_permitted, "\"" + name + "\" is not public"));
+  } else {
+    service->handler(std::move(inbound));
+  }
+}
+
+}  // namespace simplon::overlay
