@@ -3,13 +3,23 @@
 // Cancellation: the coroutine may be destroyed at any point; its stream is reset then.
 #pragma once
 
-#include "http/server.hpp"
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/async.hpp"
 
 namespace simplon::ctl {
 
-/// Answers a request that wants_upgrade(), and echoes until the client closes, breaks the protocol,
-/// or sends a message longer than kMaxMessage.
-net::awaitable<void> echo_websocket(net::Loop& loop, http::Request& request,
-                                    http::Responder& responder);
+/// The request that asked for the websocket.
+struct UpgradeRequest {
+  std::string target;
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::string received;  ///< bytes behind the head that were read already
+};
+
+/// Accepts the handshake and echoes until the client closes, breaks the protocol, or sends a
+/// message longer than kMaxMessage.
+net::awaitable<void> echo_websocket(net::StreamPtr stream, UpgradeRequest request);
 
 }  // namespace simplon::ctl

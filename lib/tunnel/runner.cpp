@@ -39,10 +39,8 @@ void Runner::drain(std::move_only_function<void()> released) {
 
 Status Runner::status() const {
   Judgement judgement = judge();
-  const Phase phase = phase_of(judgement);
-  return {.phase = phase,
-          .message =
-              judgement.failed.empty() ? std::move(judgement.message) : std::move(judgement.failed),
+  return {.phase = phase_of(judgement),
+          .message = message_of(judgement),
           .url = url_of(*tunnel_),
           .hops = std::move(judgement.hops),
           .counters = traffic_->counters()};
@@ -61,11 +59,18 @@ Phase Runner::phase_of(const Judgement& judgement) const {
   return was_active_ ? Phase::degraded : Phase::starting;
 }
 
+std::string Runner::message_of(const Judgement& judgement) const {
+  if (draining_) {
+    return {};
+  }
+  return judgement.failed.empty() ? judgement.message : judgement.failed;
+}
+
 void Runner::update() {
   const Judgement judgement = judge();
   const Phase phase = phase_of(judgement);
   was_active_ = was_active_ || phase == Phase::active;
-  const std::string& message = judgement.failed.empty() ? judgement.message : judgement.failed;
+  const std::string message = message_of(judgement);
   if (phase != phase_ || message != told_) {
     phase_ = phase;
     told_ = message;

@@ -84,6 +84,7 @@ class Runner {
 
  private:
   Phase phase_of(const Judgement& judgement) const;
+  std::string message_of(const Judgement& judgement) const;
 
   bool released_ = false;
   bool was_active_ = false;

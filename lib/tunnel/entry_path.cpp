@@ -1,0 +1,236 @@
+#include "tunnel/entry_path.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "base/ids.hpp"
+#include "base/log.hpp"
+
+namespace simplon::tunnel {
+namespace {
+
+using base::Errc;
+using overlay::OpenStatus;
+
+// The ends of one client connection: it keeps one stream for its life, and a stream never serves
+// two services.
+class ServiceEnds final : public http::Ends {
+ public:
+  ServiceEnds(std::shared_ptr<EntryPath> path, net::Loop& loop)
+      : path_(std::move(path)), unanswered_(loop) {}
+  ~ServiceEnds() override { drop(); }
+
+  std::expected<std::string, base::Failure> route(std::string_view host) override {
+    auto service = path_->route(host);
+    if (!service) {
+      path_->traffic().count_failure();
+    }
+    return service;
+  }
+
+  net::awaitable<std::expected<http::Upstream, base::Failure>> connect(
+      net::Loop& loop, std::string route, std::string connection_id, bool fresh,
+      net::TimePoint deadline) override {
+    if (!fresh && kept_ && kept_route_ == route && !kept_->stream->closed()) {
+      http::Upstream upstream = std::move(*kept_);
+      kept_.reset();
+      upstream.reused = true;
+      co_return upstream;
+    }
+    drop();
+    auto dialed = co_await path_->dial(loop, std::move(route), overlay::StreamKind::http,
+                                       std::move(connection_id), deadline);
+    if (!dialed) {
+      co_return std::unexpected(std::move(dialed.error()));
+    }
+    const std::shared_ptr<OpenStatus> status = dialed->status;
+    if (status->state() == OpenStatus::State::pending) {
+      // The request waits for a response as long as it takes, but not for an agent that never
+      // answers the open.
+      unanswered_.arm(deadline, [status, stream = std::weak_ptr(dialed->stream)] {
+        if (status->state() == OpenStatus::State::pending) {
+          status->refuse({.failure = {.hop = base::Hop::overlay,
+                                      .code = Errc::timed_out,
+                                      .detail = "the hosting agent did not answer"},
+                          .not_processed = false});
+          if (const auto open = stream.lock()) {
+            open->reset(Errc::timed_out);
+          }
+        }
+      });
+    }
+    http::Upstream upstream;
+    upstream.stream = std::move(dialed->stream);
+    upstream.refusal = [status]() -> std::optional<base::Failure> {
+      if (status->state() == OpenStatus::State::refused) {
+        return status->refusal().failure;
+      }
+      return std::nullopt;
+    };
+    co_return upstream;
+  }
+
+  void release(const std::string& route, http::Upstream upstream) override {
+    drop();
+    kept_route_ = route;
+    kept_ = std::move(upstream);
+  }
+
+  void finished(const Outcome& outcome) override { path_->traffic().count_request(outcome); }
+
+ private:
+  void drop() {
+    if (kept_) {
+      kept_->stream->close();
+      kept_.reset();
+    }
+  }
+
+  const std::shared_ptr<EntryPath> path_;
+  net::Timer unanswered_;
+  std::optional<http::Upstream> kept_;
+  std::string kept_route_;
+};
+
+// Failures that say something about a service's hosting, and not about the name that somebody on
+// the internet asked a frontend for.
+bool about_far_end(const base::Failure& failure) {
+  return failure.code != Errc::no_such_service && failure.code != Errc::not_permitted;
+}
+
+}  // namespace
+
+EntryPath::EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link,
+                     std::shared_ptr<Traffic> traffic, std::chrono::milliseconds open_limit)
+    : tunnel_(std::move(tunnel)),
+      frontend_(std::get_if<Frontend>(&tunnel_->spec)),
+      link_(std::move(link)),
+      traffic_(std::move(traffic)),
+      open_limit_(open_limit) {
+  policy_.forwarding = frontend_ != nullptr ? http::Forwarding::replace : http::Forwarding::append;
+  policy_.hop = frontend_ != nullptr ? base::Hop::frontend : base::Hop::access;
+}
+
+void EntryPath::take(Lane& lane, net::Accepted accepted) {
+  if (lane.drain->requested()) {
+    return;
+  }
+  net::StreamPtr client = net::make_socket_stream(lane.loop, std::move(accepted.socket));
+  std::string id = base::new_id();
+  base::log().debug("conn={} {} {}: connection from {}", id, kind_name(tunnel_->spec),
+                    tunnel_->name, net::to_string(accepted.from.endpoint()));
+  const auto* access = std::get_if<Access>(&tunnel_->spec);
+  if (access != nullptr && access->protocol == Protocol::tcp) {
+    net::spawn(lane.loop, "access's raw connection",
+               pass(shared_from_this(), &lane, std::move(client), std::move(id)));
+  } else {
+    net::spawn(
+        lane.loop, "entry's client",
+        serve(shared_from_this(), &lane, std::move(client), accepted.from.ip(), std::move(id)));
+  }
+}
+
+std::expected<std::string, base::Failure> EntryPath::route(std::string_view host) const {
+  if (frontend_ == nullptr) {
+    return std::get<Access>(tunnel_->spec).service;
+  }
+  if (host.ends_with('.')) {
+    host.remove_suffix(1);
+  }
+  std::string_view service = host;
+  if (service.ends_with(frontend_->zone)) {
+    service.remove_suffix(frontend_->zone.size());
+    if (service.ends_with('.')) {
+      service.remove_suffix(1);
+      if (overlay::valid_service_name(service)) {
+        return std::string(service);
+      }
+    }
+  }
+  return std::unexpected(base::Failure{
+      .hop = base::Hop::frontend,
+      .code = Errc::not_found,
+      .detail = (host == frontend_->zone ? "this is the zone itself"
+                                         : "the host is not one label under this zone") +
+                std::string("; a share is reached at <service>.") + frontend_->zone});
+}
+
+void EntryPath::note(const std::string& service, const std::string& id,
+                     const base::Failure& failure) {
+  base::log().debug("conn={} {} {}: service {}: {}", id, kind_name(tunnel_->spec), tunnel_->name,
+                    service, failure.message());
+  traffic_->count_failure();
+  if (frontend_ == nullptr || about_far_end(failure)) {
+    traffic_->far_end("service \"" + service + "\": " + failure.message());
+  }
+}
+
+net::awaitable<std::expected<overlay::Dialed, base::Failure>> EntryPath::dial(
+    net::Loop& loop, std::string service, overlay::StreamKind kind, std::string id,
+    net::TimePoint deadline) {
+  overlay::DialOptions options;
+  options.service = service;
+  options.kind = kind;
+  options.connection_id = id;
+  options.frontend = frontend_ != nullptr;
+  options.deadline = deadline;
+  auto dialed = co_await link_->dial(loop, std::move(options));
+  if (!dialed) {
+    note(service, id, dialed.error());
+    co_return std::unexpected(std::move(dialed.error()));
+  }
+  base::log().debug("conn={} {} {}: stream to {} ({})", id, kind_name(tunnel_->spec), tunnel_->name,
+                    service, dialed->path);
+  // Weak: the status holds this until it is settled, and is settled or dropped with its stream.
+  dialed->status->when_settled([self = shared_from_this(), status = std::weak_ptr(dialed->status),
+                                service = std::move(service), id = std::move(id)] {
+    const auto settled = status.lock();
+    if (settled == nullptr) {
+      return;
+    }
+    if (settled->state() == OpenStatus::State::accepted) {
+      self->traffic_->far_end({});
+    } else if (settled->refusal().failure.code != Errc::cancelled) {  // by our own client
+      self->note(service, id, settled->refusal().failure);
+    }
+  });
+  co_return std::move(*dialed);
+}
+
+net::awaitable<void> EntryPath::serve(std::shared_ptr<EntryPath> self, Lane* lane,
+                                      net::StreamPtr client, std::string address, std::string id) {
+  const Connection here(self->traffic_, *lane, client);
+  auto policy = std::make_shared<http::Policy>(self->policy_);
+  policy->client_address = std::move(address);
+  auto ends = std::make_shared<ServiceEnds>(self, lane->loop);
+  co_await http::serve(client, std::move(ends), std::move(policy), id, lane->drain);
+  base::log().debug("conn={} {} {}: ended", id, kind_name(self->tunnel_->spec),
+                    self->tunnel_->name);
+}
+
+net::awaitable<void> EntryPath::pass(std::shared_ptr<EntryPath> self, Lane* lane,
+                                     net::StreamPtr client, std::string id) {
+  const Connection here(self->traffic_, *lane, client);
+  const net::TimePoint deadline = lane->loop.now() + self->open_limit_;
+  auto dialed = co_await self->dial(lane->loop, std::get<Access>(self->tunnel_->spec).service,
+                                    overlay::StreamKind::raw, id, deadline);
+  if (!dialed) {
+    client->reset();
+    co_return;
+  }
+  const auto state = co_await dialed->status->decided(lane->loop, deadline);
+  if (state != OpenStatus::State::accepted) {
+    // TCP has no words for it: the client learns at once that there is nobody.
+    dialed->stream->reset();
+    client->reset();
+    co_return;
+  }
+  net::SpliceOptions options;
+  options.counters = self->traffic_->spliced();
+  const net::SpliceResult result = co_await net::splice(client, dialed->stream, std::move(options));
+  base::log().debug("conn={} access {}: ended, {} bytes in, {} out{}{}", id, self->tunnel_->name,
+                    result.forward, result.backward, result.error ? ": " : "",
+                    result.error ? result.error.message() : "");
+}
+
+}  // namespace simplon::tunnel

@@ -1,0 +1,142 @@
+#include "tunnel/share_path.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/ids.hpp"
+#include "base/log.hpp"
+
+namespace simplon::tunnel {
+namespace {
+
+using base::Errc;
+using overlay::StreamKind;
+
+constexpr std::size_t kMaxIdBytes = 64;
+
+// The dialer's id, so that both agents' logs join. It comes from a peer and goes into our log: what
+// is no id is replaced.
+std::string id_of(const overlay::Inbound& inbound) {
+  const std::string& id = inbound.connection_id();
+  const bool sane = !id.empty() && id.size() <= kMaxIdBytes && std::ranges::all_of(id, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+  });
+  return sane ? id : base::new_id();
+}
+
+}  // namespace
+
+SharePath::SharePath(Options options, std::shared_ptr<Traffic> traffic)
+    : options_(std::move(options)), traffic_(std::move(traffic)) {
+  http::Policy policy;
+  policy.forwarding = http::Forwarding::pass;
+  policy.hop = base::Hop::share;
+  if (!options_.rewrite_host.empty()) {
+    policy.rewrite_host = options_.rewrite_host;
+  }
+  policy_ = std::make_shared<const http::Policy>(std::move(policy));
+}
+
+void SharePath::take(std::unique_ptr<overlay::Inbound> inbound) {
+  Lane* const lane = traffic_->lane(inbound->loop());
+  const StreamKind kind = inbound->kind();
+  const bool draining = lane != nullptr && lane->drain->requested();
+  if (lane == nullptr || draining || kind == StreamKind::control) {
+    inbound->reject({.failure = {.hop = base::Hop::share,
+                                 .code = draining ? Errc::draining : Errc::host_refused,
+                                 .detail = {}},
+                     .not_processed = true});
+    return;
+  }
+  std::string id = id_of(*inbound);
+  base::log().debug("conn={} share {}: {} stream from {}", id, options_.name,
+                    overlay::to_string(kind), inbound->from().peer.name);
+  if (kind == StreamKind::probe) {
+    // The answer is the probe's result.
+    inbound->accept();
+    inbound->stream()->close();
+  } else if (kind == StreamKind::raw) {
+    net::spawn(lane->loop, "share's raw stream",
+               pass(shared_from_this(), lane, std::move(inbound), std::move(id)));
+  } else {
+    inbound->accept();
+    net::spawn(lane->loop, "share's client",
+               serve(shared_from_this(), lane, inbound->stream(), std::move(id)));
+  }
+}
+
+net::awaitable<void> SharePath::serve(std::shared_ptr<SharePath> self, Lane* lane,
+                                      net::StreamPtr stream, std::string id) {
+  const Connection here(self->traffic_, *lane, stream);
+  co_await http::serve(stream, self, self->policy_, id, lane->drain);
+  base::log().debug("conn={} share {}: ended", id, self->options_.name);
+}
+
+net::awaitable<void> SharePath::pass(std::shared_ptr<SharePath> self, Lane* lane,
+                                     std::unique_ptr<overlay::Inbound> inbound, std::string id) {
+  const net::StreamPtr client = inbound->stream();
+  const Connection here(self->traffic_, *lane, client);
+  const net::TimePoint deadline = lane->loop.now() + self->options_.connect_limit;
+  auto target = co_await self->dial_target(lane->loop, id, deadline);
+  if (!target) {
+    inbound->reject({.failure = target.error(), .not_processed = true});
+    co_return;
+  }
+  // Only now: a dead target is a refusal, and a server that speaks first is heard.
+  inbound->accept();
+  inbound.reset();
+  net::SpliceOptions options;
+  options.counters = self->traffic_->spliced();
+  const net::SpliceResult result = co_await net::splice(client, *target, std::move(options));
+  base::log().debug("conn={} share {}: ended, {} bytes in, {} out{}{}", id, self->options_.name,
+                    result.forward, result.backward, result.error ? ": " : "",
+                    result.error ? result.error.message() : "");
+}
+
+net::awaitable<std::expected<net::StreamPtr, base::Failure>> SharePath::dial_target(
+    net::Loop& loop, std::string id, net::TimePoint deadline) {
+  auto stream = co_await connect_target(loop, options_.target, options_.tls, deadline);
+  if (!stream) {
+    const TargetFailure& failed = stream.error();
+    base::log().debug("conn={} share {}: {}", id, options_.name, failed.text);
+    traffic_->count_failure();
+    traffic_->far_end(failed.text);
+    co_return std::unexpected(failed.failure);
+  }
+  traffic_->far_end({});
+  co_return std::move(*stream);
+}
+
+std::expected<std::string, base::Failure> SharePath::route(std::string_view /*host*/) {
+  return "target";
+}
+
+net::awaitable<std::expected<http::Upstream, base::Failure>> SharePath::connect(
+    net::Loop& loop, std::string /*route*/, std::string connection_id, bool fresh,
+    net::TimePoint deadline) {
+  Lane* const lane = traffic_->lane(loop);
+  http::Upstream upstream;
+  upstream.authority = options_.target.authority();
+  if (!fresh && lane != nullptr) {
+    upstream.stream = lane->idle.take();
+    upstream.reused = upstream.stream != nullptr;
+  }
+  if (upstream.stream == nullptr) {
+    auto stream = co_await dial_target(loop, std::move(connection_id), deadline);
+    if (!stream) {
+      co_return std::unexpected(std::move(stream.error()));
+    }
+    upstream.stream = std::move(*stream);
+  }
+  co_return upstream;
+}
+
+void SharePath::release(const std::string& /*route*/, http::Upstream upstream) {
+  if (Lane* const lane = traffic_->lane(upstream.stream->loop())) {
+    lane->idle.put(std::move(upstream.stream));
+  }
+}
+
+void SharePath::finished(const Outcome& outcome) { traffic_->count_request(outcome); }
+
+}  // namespace simplon::tunnel

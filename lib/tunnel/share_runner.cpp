@@ -1,0 +1,207 @@
+// The control side of a share: keeps its service registered and watches its target.
+#include <utility>
+
+#include "tunnel/runner.hpp"
+#include "tunnel/share_path.hpp"
+
+namespace simplon::tunnel {
+namespace {
+
+class ShareRunner final : public Runner {
+ public:
+  ShareRunner(Surroundings& around, TunnelPtr tunnel, std::shared_ptr<OverlayLink> link)
+      : Runner(around, std::move(tunnel), std::move(link)),
+        spec_(std::get<Share>(tunnel_->spec)),
+        retry_(around.control),
+        check_(around.control) {}
+
+  void start() override {
+    auto target = parse_target(spec_.target);
+    if (!target.ok()) {
+      broken_ = std::string(target.status().message());
+      return update();
+    }
+    target_ = std::move(*target);
+    if (target_.scheme == Target::Scheme::https && !make_tls()) {
+      return update();
+    }
+    path_ = std::make_shared<SharePath>(
+        SharePath::Options{.name = tunnel_->name,
+                           .target = target_,
+                           .rewrite_host = spec_.rewrite_host,
+                           .tls = around_.target_tls,
+                           .connect_limit = around_.settings.target_connect},
+        traffic_);
+    check_target();
+    overlay_changed();
+  }
+
+  void overlay_changed() override {
+    if (network_ != link_->network()) {
+      withdraw();
+      network_ = link_->network();
+    }
+    // A link that came up may be what the last try lacked.
+    if (listener_ == nullptr && !registering_ && !retry_.armed()) {
+      register_service();
+    }
+    update();
+  }
+
+ private:
+  using Registered = std::expected<std::unique_ptr<overlay::Listener>, base::Failure>;
+
+  bool make_tls() {
+    if (around_.target_tls == nullptr) {
+      net::TlsOptions options;
+      options.trust_roots = around_.settings.target_trust_roots;
+      options.protocols = {{.name = "http/1.1"}};
+      auto context = net::TlsContext::make(options, &broken_);
+      if (!context) {
+        broken_ = "cannot verify https targets: " + broken_;
+        return false;
+      }
+      around_.target_tls = std::move(*context);
+    }
+    return true;
+  }
+
+  // Forgets the registration, also one under way.
+  void withdraw() {
+    ++epoch_;
+    registering_ = false;
+    listener_.reset();
+    retry_.cancel();
+    register_error_.clear();
+  }
+
+  void register_service() {
+    if (network_ == nullptr || draining_ || path_ == nullptr) {
+      return;
+    }
+    registering_ = true;
+    net::spawn(around_.control, "share's registration",
+               register_at(this, alive_, link_, epoch_,
+                           {.service = spec_.service, .allow_frontends = spec_.open_to_frontends},
+                           [path = path_](std::unique_ptr<overlay::Inbound> inbound) {
+                             path->take(std::move(inbound));
+                           }));
+  }
+
+  static net::awaitable<void> register_at(
+      ShareRunner* self, std::weak_ptr<char> alive, std::shared_ptr<OverlayLink> link, int epoch,
+      overlay::ListenOptions options,
+      std::function<void(std::unique_ptr<overlay::Inbound>)> handler) {
+    Registered result = co_await link->listen(std::move(options), std::move(handler));
+    if (!alive.expired() && self->epoch_ == epoch) {
+      self->registered(std::move(result));
+    }
+  }
+
+  void registered(Registered result) {
+    registering_ = false;
+    if (result) {
+      register_error_.clear();
+      listener_ = std::move(*result);
+      listener_->on_change([this, alive = std::weak_ptr(alive_)] {
+        if (!alive.expired()) {
+          update();
+        }
+      });
+    } else {
+      register_error_ = result.error().message();
+      retry_.arm(around_.control.now() + around_.settings.retry, [this] { register_service(); });
+    }
+    update();
+  }
+
+  void check_target() {
+    net::spawn(around_.control, "share's target check",
+               check(this, alive_, &around_.control, traffic_, target_, around_.target_tls,
+                     around_.settings.target_connect));
+  }
+
+  static net::awaitable<void> check(ShareRunner* self, std::weak_ptr<char> alive,
+                                    net::Loop* control, std::shared_ptr<Traffic> traffic,
+                                    Target target, std::shared_ptr<const net::TlsContext> tls,
+                                    std::chrono::milliseconds limit) {
+    auto stream = co_await connect_target(*control, std::move(target), std::move(tls),
+                                          control->now() + limit);
+    traffic->far_end(stream ? std::string() : stream.error().text);
+    if (stream) {
+      (*stream)->close();
+    }
+    if (!alive.expired() && !self->draining_) {
+      self->check_.arm(control->now() + self->around_.settings.target_check,
+                       [self] { self->check_target(); });
+    }
+  }
+
+  void far_end(const std::string& error) override {
+    if (error.empty() ? target_hop_.up() : target_hop_.down(error)) {
+      update();
+    }
+  }
+
+  void stop_listening() override {
+    withdraw();
+    check_.cancel();
+  }
+
+  Judgement judge() const override {
+    HopStatus registration{.name = kRegistrationHop};
+    if (listener_ != nullptr) {
+      const overlay::LinkStatus at = listener_->status();
+      registration.since = at.since;
+      registration.last_error = at.last_error;
+      registration.state = at.state == overlay::LinkState::up     ? HopState::up
+                           : at.state == overlay::LinkState::down ? HopState::down
+                                                                  : HopState::starting;
+    } else if (!register_error_.empty()) {
+      registration.down(register_error_);
+    }
+    Judgement out;
+    const std::string link = link_problem();
+    out.works = link.empty() && registration.state == HopState::up;
+    if (!broken_.empty()) {
+      out.failed = broken_;
+    } else if (network_ == nullptr) {
+      out.failed = link + "; join it under that name, or delete this tunnel";
+    } else if (!register_error_.empty()) {
+      out.failed = register_error_;
+    }
+    if (!link.empty()) {
+      out.message = link;
+    } else if (!out.works) {
+      out.message = "service \"" + spec_.service + "\": ";
+      out.message +=
+          registration.last_error.empty() ? "not registered yet" : registration.last_error;
+    } else if (target_hop_.state == HopState::down) {
+      out.message = target_hop_.last_error + "; requests fail until it answers there";
+    }
+    out.hops = {link_hop(), std::move(registration), target_hop_};
+    return out;
+  }
+
+  const Share& spec_;
+  Target target_;
+  std::shared_ptr<SharePath> path_;
+  overlay::Network* network_ = nullptr;  // the one that it is registered at
+  std::unique_ptr<overlay::Listener> listener_;
+  int epoch_ = 0;  // of the registration
+  bool registering_ = false;
+  std::string broken_;  // nothing but another tunnel helps
+  std::string register_error_;
+  HopStatus target_hop_{.name = kTargetHop};
+  net::Timer retry_;
+  net::Timer check_;
+};
+
+}  // namespace
+
+std::unique_ptr<Runner> make_share_runner(Surroundings& around, TunnelPtr tunnel,
+                                          std::shared_ptr<OverlayLink> link) {
+  return std::make_unique<ShareRunner>(around, std::move(tunnel), std::move(link));
+}
+
+}  // namespace simplon::tunnel

@@ -1,0 +1,178 @@
+#include "harness.hpp"
+
+namespace simplon::tunnel::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+TEST_F(TunnelTest, RequestsOfOneClientShareOneStreamAndOneTargetConnection) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"));
+  const int probes = origin.connections;
+  Client client(loop_, address(access("demo")));
+  EXPECT_THAT(client.get("/one", "example.org"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(client.until("path /one"), HasSubstr("Host: example.org\n"));
+  EXPECT_THAT(client.until("X-Forwarded"), HasSubstr("127.0.0.1"));
+  client.get("/two", "example.org");
+  EXPECT_THAT(client.until("path /two"), HasSubstr("path /two"));
+  EXPECT_EQ(guest_network_.dials(), 1);
+  EXPECT_LE(origin.connections, probes + 2);
+  const Counters counters = host_.status("demo")->counters;
+  EXPECT_EQ(counters.connections, 1U);
+  EXPECT_EQ(counters.open_connections, 1U);
+  EXPECT_GE(counters.requests, 1U);
+  EXPECT_EQ(hop(*guest_.status("demo-access"), kFarEndHop).state, HopState::up);
+  EXPECT_EQ(hop(*host_.status("demo"), kTargetHop).state, HopState::up);
+}
+
+TEST_F(TunnelTest, AnotherClientReusesTheTargetConnection) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"));
+  const TunnelPtr entry = access("demo");
+  {
+    Client first(loop_, address(entry));
+    first.get("/", "a");
+    first.until("path /");
+  }
+  const int connections = origin.connections;
+  Client second(loop_, address(entry));
+  second.get("/", "a");
+  EXPECT_THAT(second.until("path /"), HasSubstr("path /"));
+  EXPECT_EQ(origin.connections, connections);
+}
+
+TEST_F(TunnelTest, AnUpgradeBecomesAPathOfBytes) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"));
+  Client client(loop_, address(access("demo")));
+  EXPECT_THAT(client.get("/ws", "a", kUpgrade), StartsWith("HTTP/1.1 101"));
+  client.clear();
+  client.send("no websocket frame");
+  EXPECT_EQ(client.until("frame"), "no websocket frame");
+  client.stream().shutdown_send();
+  EXPECT_TRUE(client.ended());
+}
+
+TEST_F(TunnelTest, AShareMayRewriteTheHost) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"), false, "app.internal");
+  Client client(loop_, address(access("demo")));
+  client.get("/", "example.org");
+  EXPECT_THAT(client.until("\nHost: "), HasSubstr("Host: app.internal\n"));
+}
+
+TEST_F(TunnelTest, AFrontendRoutesByHost) {
+  Origin origin(loop_, http_origin());
+  Origin other(loop_, http_origin());
+  share("one", origin.target("http"), true);
+  share("two", other.target("http"), true);
+  Client client(loop_, address(frontend("example.org")));
+  EXPECT_THAT(client.get("/", "one.example.org:8080", "X-Forwarded-For: 6.6.6.6\r\n"),
+              StartsWith("HTTP/1.1 200"));
+  const std::string seen = client.until("X-Forwarded-For: ");
+  EXPECT_THAT(seen, HasSubstr("Host: one.example.org:8080\n"));
+  EXPECT_THAT(seen, Not(HasSubstr("6.6.6.6")));
+  // The same connection, another service: another stream.
+  EXPECT_THAT(client.get("/", "TWO.example.org."), StartsWith("HTTP/1.1 200"));
+  client.until("path /");
+  EXPECT_EQ(guest_network_.dials(), 2);
+  EXPECT_GE(other.connections, 1);
+}
+
+TEST_F(TunnelTest, AFrontendSaysWhatItServes) {
+  const TunnelPtr front = frontend("example.org");
+  for (const std::string host : {"example.org", "a.b.example.org", "127.0.0.1", "other.org",
+                                 "notexample.org", ".example.org"}) {
+    Client client(loop_, address(front));
+    const std::string answer = client.get("/", host) + client.until("<service>");
+    if (host == ".example.org") {
+      EXPECT_THAT(answer, StartsWith("HTTP/1.1 40")) << host;
+      continue;
+    }
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 404")) << host;
+    EXPECT_THAT(answer, HasSubstr("Simplon-Error: hop=frontend; reason=not_found")) << host;
+    EXPECT_THAT(answer, HasSubstr("<service>.example.org")) << host;
+  }
+  EXPECT_EQ(guest_network_.dials(), 0);
+}
+
+TEST_F(TunnelTest, AFrontendDoesNotReachAShareThatIsNotPublic) {
+  Origin origin(loop_, http_origin());
+  share("private", origin.target("http"), false);
+  Client client(loop_, address(frontend("example.org")));
+  EXPECT_THAT(client.get("/", "private.example.org"), StartsWith("HTTP/1.1 403"));
+  // What somebody on the internet asked for says nothing about the far end.
+  EXPECT_EQ(hop(*guest_.status("front"), kFarEndHop).state, HopState::starting);
+}
+
+TEST_F(TunnelTest, ADeadTargetIsA502ThatNamesIt) {
+  share("demo", dead_port());
+  Client client(loop_, address(access("demo")));
+  const std::string answer = client.get("/", "a");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 502"));
+  EXPECT_THAT(answer, HasSubstr("Simplon-Error: hop=target; reason=target_refused"));
+  const Status status = *host_.status("demo");
+  EXPECT_EQ(status.phase, Phase::active);
+  EXPECT_THAT(status.message, HasSubstr("connection refused"));
+  EXPECT_THAT(status.message, StartsWith("target localhost:"));
+  EXPECT_EQ(status.counters.failures, 1U);
+}
+
+TEST_F(TunnelTest, AServiceThatNobodyHasIsA404AndOneThatIsNotHostedA503) {
+  Client client(loop_, address(access("nobody")));
+  std::string answer = client.get("/", "a");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(answer, HasSubstr("reason=no_such_service"));
+  EXPECT_THAT(guest_.status("nobody-access")->message, HasSubstr("service \"nobody\""));
+
+  Origin origin(loop_, http_origin());
+  const TunnelPtr shared = share("gone", origin.target("http"));
+  bool released = false;
+  host_.stop(*shared, std::chrono::seconds(0), [&] { released = true; });
+  ASSERT_TRUE(until([&] { return released; }));
+  Client second(loop_, address(access("gone")));
+  answer = second.get("/", "a");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(answer, HasSubstr("reason=not_hosted"));
+}
+
+TEST_F(TunnelTest, ALostLinkIsA503AndAnAgentThatDoesNotAnswerA504) {
+  std::vector<std::unique_ptr<overlay::Inbound>> kept;
+  auto listener = net::test::run(
+      loop_, host_network_.listen({.service = "mute"},
+                                  [&](auto inbound) { kept.push_back(std::move(inbound)); }));
+  const TunnelPtr entry = access("mute");
+  {
+    Client client(loop_, address(entry));
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(until([&] { return !kept.empty(); }));
+    clock_.advance(std::chrono::seconds(11));
+    const std::string answer = client.until("\r\n\r\n");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 504"));
+    EXPECT_THAT(answer, HasSubstr("hop=overlay; reason=timed_out"));
+  }
+  guest_network_.set_link(overlay::LinkState::down, "the hub does not answer");
+  EXPECT_EQ(guest_.status("mute-access")->phase, Phase::degraded);
+  EXPECT_THAT(guest_.status("mute-access")->message, HasSubstr("the hub does not answer"));
+  Client client(loop_, address(entry));
+  const std::string answer = client.get("/", "a");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(answer, HasSubstr("hop=overlay; reason=link_lost"));
+  kept.clear();
+}
+
+TEST_F(TunnelTest, AnHttpsTargetsCertificateMustBeItsOwn) {
+  // A server that does not speak TLS at all stands for every failed handshake.
+  Origin origin(loop_, greeter());
+  share("demo", "https://127.0.0.1:" + std::to_string(origin.port()));
+  Client client(loop_, address(access("demo")));
+  const std::string answer = client.get("/", "a");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 502"));
+  EXPECT_THAT(answer, HasSubstr("hop=target; reason=handshake_failed"));
+  EXPECT_TRUE(until([&] { return !host_.status("demo")->message.empty(); }));
+}
+
+}  // namespace
+}  // namespace simplon::tunnel::test

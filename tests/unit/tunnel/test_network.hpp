@@ -1,0 +1,158 @@
+// An overlay that a test steers: links go up and down on command, streams are memory pairs with the
+// real opening message on them, on whichever loop dials.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "overlay/embedded/open.hpp"
+#include "overlay/network.hpp"
+
+namespace simplon::tunnel::test {
+
+using InboundHandler = std::function<void(std::unique_ptr<overlay::Inbound>)>;
+
+/// Who claimed and who hosts what. Any thread.
+class TestDirectory {
+ public:
+  struct Service {
+    std::string owner;
+    std::shared_ptr<const InboundHandler> handler;  // null: claimed, not hosted
+    bool allow_frontends = false;
+  };
+
+  std::optional<Service> find(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    const auto found = services_.find(name);
+    return found != services_.end() ? std::optional(found->second) : std::nullopt;
+  }
+  bool host(const std::string& name, Service service) {
+    const std::lock_guard lock(mutex_);
+    const auto found = services_.find(name);
+    if (found != services_.end() && found->second.owner != service.owner) {
+      return false;
+    }
+    services_[name] = std::move(service);
+    return true;
+  }
+  void withdraw(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    services_[name].handler = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, Service> services_;
+};
+
+class TestNetwork final : public overlay::Network {
+ public:
+  TestNetwork(std::shared_ptr<TestDirectory> directory, std::string name)
+      : directory_(std::move(directory)), name_(std::move(name)) {}
+
+  std::string_view kind() const override { return "test"; }
+  std::string self() const override { return name_; }
+  overlay::LinkStatus status() const override { return status_; }
+  void on_change(std::function<void()> changed) override { changed_ = std::move(changed); }
+
+  /// On the control loop.
+  void set_link(overlay::LinkState state, std::string error = {}) {
+    status_ = {.state = state, .since = std::chrono::system_clock::now(), .last_error = error};
+    up_ = state == overlay::LinkState::up;
+    if (changed_) {
+      changed_();
+    }
+  }
+  int dials() const { return dials_; }
+
+  net::awaitable<std::expected<overlay::Dialed, overlay::Refusal>> dial(
+      net::Loop& loop, overlay::DialOptions options) override {
+    ++dials_;
+    if (!up_) {
+      co_return refusal(base::Errc::link_lost);
+    }
+    const auto service = directory_->find(options.service);
+    if (!service) {
+      co_return refusal(base::Errc::no_such_service);
+    }
+    if (service->handler == nullptr) {
+      co_return refusal(base::Errc::not_hosted);
+    }
+    auto [near_end, far_end] = net::make_memory_pair(loop);
+    auto opened = overlay::start_open(near_end, {.service = options.service,
+                                                 .kind = options.kind,
+                                                 .connection_id = options.connection_id,
+                                                 .on_behalf_of = options.on_behalf_of,
+                                                 .frontend = options.frontend});
+    net::spawn(loop, "host", deliver(far_end, *service, name_));
+    co_return overlay::Dialed{.stream = opened->stream, .status = opened->status, .path = "memory"};
+  }
+
+  net::awaitable<std::expected<std::unique_ptr<overlay::Listener>, base::Failure>> listen(
+      overlay::ListenOptions options, InboundHandler handler) override {
+    if (!directory_->host(options.service,
+                          {.owner = name_,
+                           .handler = std::make_shared<const InboundHandler>(std::move(handler)),
+                           .allow_frontends = options.allow_frontends})) {
+      co_return std::unexpected(base::Failure{.hop = base::Hop::hub,
+                                              .code = base::Errc::not_permitted,
+                                              .detail = "the name belongs to another agent"});
+    }
+    co_return std::make_unique<TestListener>(*this, options.service);
+  }
+
+ private:
+  class TestListener final : public overlay::Listener {
+   public:
+    TestListener(TestNetwork& network, std::string service)
+        : network_(network), service_(std::move(service)) {}
+    ~TestListener() override { network_.directory_->withdraw(service_); }
+    overlay::LinkStatus status() const override { return network_.status(); }
+    void on_change(std::function<void()>) override {}
+
+   private:
+    TestNetwork& network_;
+    std::string service_;
+  };
+
+  static std::unexpected<overlay::Refusal> refusal(base::Errc code) {
+    return std::unexpected(overlay::Refusal{
+        .failure = {.hop = base::Hop::overlay, .code = code, .detail = {}}, .not_processed = true});
+  }
+
+  static net::awaitable<void> deliver(net::StreamPtr stream, TestDirectory::Service service,
+                                      std::string from) {
+    auto request =
+        co_await overlay::read_open(stream, stream->loop().now() + overlay::kOpenDeadline);
+    if (!request) {
+      stream->reset(request.error());
+      co_return;
+    }
+    overlay::Identity identity;
+    identity.peer.name = std::move(from);
+    const bool barred = request->frontend && !service.allow_frontends;
+    auto inbound = overlay::make_inbound(stream, std::move(*request), std::move(identity));
+    if (barred) {
+      inbound->reject({.failure = {.hop = base::Hop::share,
+                                   .code = base::Errc::not_permitted,
+                                   .detail = "the share is not public"},
+                       .not_processed = true});
+    } else {
+      (*service.handler)(std::move(inbound));
+    }
+  }
+
+  std::shared_ptr<TestDirectory> directory_;
+  std::string name_;
+  overlay::LinkStatus status_{.state = overlay::LinkState::up};
+  std::atomic<bool> up_{true};
+  std::atomic<int> dials_{0};
+  std::function<void()> changed_;
+};
+
+}  // namespace simplon::tunnel::test
