@@ -29,12 +29,27 @@ class BeastStream {
  public:
   using executor_type = boost::asio::any_io_executor;
 
-  /// `received`: bytes that came behind the request head, to be read first.
-  explicit BeastStream(net::StreamPtr stream, std::string received = {})
-      : stream_(std::move(stream)), received_(std::move(received)) {}
+  explicit BeastStream(net::StreamPtr stream) : loop_(stream->loop()), stream_(std::move(stream)) {}
+  /// Not attached yet: what is written is kept, for whoever speaks HTTP on the connection.
+  explicit BeastStream(net::Loop& loop) : loop_(loop) {}
 
-  executor_type get_executor() const noexcept { return stream_->loop().context().get_executor(); }
+  executor_type get_executor() const noexcept { return loop_.context().get_executor(); }
+  /// Attached only.
   net::Stream& stream() { return *stream_; }
+
+  std::string take_written() { return std::exchange(written_, {}); }
+  void attach(net::StreamPtr stream) { stream_ = std::move(stream); }
+  /// Ends the stream, if there is one.
+  void close() {
+    if (stream_) {
+      stream_->close();
+    }
+  }
+  void reset() {
+    if (stream_) {
+      stream_->reset();
+    }
+  }
 
   template <class Buffers, class Token>
   auto async_read_some(const Buffers& buffers, Token&& token) {
@@ -78,12 +93,7 @@ class BeastStream {
       if (into.empty()) {
         return 0;
       }
-      if (!self->received_.empty()) {
-        const auto size = self->received_.copy(reinterpret_cast<char*>(into.data()), into.size());
-        self->received_.erase(0, size);
-        return size;
-      }
-      return self->stream_->try_read(into);
+      return self->stream_ ? self->stream_->try_read(into) : base::fail(net::Errc::closed);
     }
     bool ended(std::size_t size) const { return size == 0 && !into.empty(); }
   };
@@ -95,10 +105,16 @@ class BeastStream {
     std::size_t count;
 
     net::Result<std::size_t> attempt() const {
-      if (count == 0) {
-        return 0;
+      const std::span<const net::Buffer> from(parts.data(), count);
+      if (count > 0 && self->stream_) {
+        return self->stream_->try_write(from);
       }
-      return self->stream_->try_write(std::span(parts.data(), count));
+      std::size_t size = 0;
+      for (const net::Buffer part : from) {
+        self->written_.append(reinterpret_cast<const char*>(part.data()), part.size());
+        size += part.size();
+      }
+      return size;
     }
     bool ended(std::size_t) const { return false; }
   };
@@ -108,7 +124,8 @@ class BeastStream {
   class Transfer final : public net::Operation, public net::Waiter {
    public:
     Transfer(What what, Handler handler)
-        : Operation(what.self->stream_->loop()),
+        : Operation(what.self->loop_),
+          loop_(what.self->loop_),
           stream_(what.self->stream_),
           what_(what),
           handler_(std::move(handler)) {}
@@ -120,7 +137,7 @@ class BeastStream {
         return;
       }
       // Never from within the call that asked for it.
-      stream_->loop().post([this, done] { complete(done); });
+      loop_.post([this, done] { complete(done); });
     }
 
    private:
@@ -150,10 +167,13 @@ class BeastStream {
     }
 
     void abandon() override {
-      stream_->cancel_wait(What::event);
+      if (stream_) {
+        stream_->cancel_wait(What::event);
+      }
       delete this;
     }
 
+    net::Loop& loop_;
     net::StreamPtr stream_;
     What what_;
     Handler handler_;
@@ -164,23 +184,24 @@ class BeastStream {
     (new Transfer<What, Handler>(what, std::move(handler)))->begin();
   }
 
+  net::Loop& loop_;
   net::StreamPtr stream_;
-  std::string received_;
+  std::string written_;  // while there is no stream
 };
 
 // What Beast's websocket asks of its transport, found by argument-dependent lookup.
 
-inline void beast_close_socket(BeastStream& transport) { transport.stream().reset(); }
+inline void beast_close_socket(BeastStream& transport) { transport.reset(); }
 
 inline void teardown(boost::beast::role_type, BeastStream& transport,
                      boost::system::error_code& error) {
-  transport.stream().close();
+  transport.close();
   error = {};
 }
 
 template <class Handler>
 void async_teardown(boost::beast::role_type, BeastStream& transport, Handler&& handler) {
-  transport.stream().close();
+  transport.close();
   boost::asio::post(transport.get_executor(), [handler = std::forward<Handler>(handler)]() mutable {
     std::move(handler)(boost::system::error_code{});
   });

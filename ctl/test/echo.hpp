@@ -3,23 +3,13 @@
 // Cancellation: the coroutine may be destroyed at any point; its stream is reset then.
 #pragma once
 
-#include <string>
-#include <utility>
-#include <vector>
-
-#include "net/async.hpp"
+#include "http/server.hpp"
 
 namespace simplon::ctl {
 
-/// The request that asked for the websocket.
-struct UpgradeRequest {
-  std::string target;
-  std::vector<std::pair<std::string, std::string>> fields;
-  std::string received;  ///< bytes behind the head that were read already
-};
-
-/// Accepts the handshake and echoes until the client closes, breaks the protocol, or sends a
-/// message longer than kMaxMessage.
-net::awaitable<void> echo_websocket(net::StreamPtr stream, UpgradeRequest request);
+/// Answers a request that wants_upgrade(), and echoes until the client closes, breaks the protocol,
+/// or sends a message longer than kMaxMessage.
+net::awaitable<void> echo_websocket(net::Loop& loop, http::Request& request,
+                                    http::Responder& responder);
 
 }  // namespace simplon::ctl

@@ -138,7 +138,7 @@ std::string render(const ErrorResponse& error, const ErrorFormat& format) {
   if (error.status == 503) {
     out += "Retry-After: 1\r\n";
   } else if (error.status == 405) {
-    out += "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+    out.append("Allow: ").append(kAllowedMethods).append("\r\n");
   }
   out += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   out += format.close ? "Connection: close\r\n\r\n" : "\r\n";

@@ -33,6 +33,9 @@ struct ErrorFormat {
   bool close = true;  ///< the connection ends here
 };
 
+/// What Allow says.
+inline constexpr std::string_view kAllowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// Head and body.
 std::string render(const ErrorResponse& error, const ErrorFormat& format);
 

@@ -60,6 +60,10 @@ net::awaitable<Exchange::End> Exchange::proceed() {
   }
   route_ = std::move(*route);
   routed_ = true;
+  if (request_.method == "OPTIONS" && !body_ &&
+      request_.fields.find(Name::max_forwards) == std::string_view("0")) {
+    co_return co_await answer_options();
+  }
   if (!body_) {
     watch_.start();
   }
@@ -196,6 +200,22 @@ net::awaitable<Exchange::End> Exchange::refuse(ErrorResponse error) {
     co_return End::gone;
   }
   co_return !close ? End::keep : unread || !routed_ ? End::linger : End::close;
+}
+
+// We are the last that the request may reach (RFC 9110 §7.6.2).
+net::awaitable<Exchange::End> Exchange::answer_options() {
+  ResponseHead answer;
+  answer.status = outcome_.status = 200;
+  answer.reason = reason_phrase(200);
+  answer.fields.add("Allow", kAllowedMethods);
+  const bool close = !framing_.keep_alive || connection_.draining();
+  out_.clear();
+  append_response(out_, answer,
+                  {.body = BodyKind::length, .close = close, .http_1_0 = request_.minor == 0});
+  if (!co_await net::write_all(client_.stream(), net::as_buffer(out_))) {
+    co_return End::gone;
+  }
+  co_return close ? End::close : End::keep;
 }
 
 // Nothing of this exchange outlives it: neither pump nor watch, nor an upstream in its middle.

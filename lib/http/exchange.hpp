@@ -54,6 +54,7 @@ class Exchange {
   net::awaitable<bool> send(const Destination& to);
   bool may_retry() const;
   net::awaitable<End> refuse(ErrorResponse error);
+  net::awaitable<End> answer_options();
   void client_changed(std::error_code error);
   void arm_upstream_deadline();
   void request_sent();

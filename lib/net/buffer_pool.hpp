@@ -39,7 +39,7 @@ class PooledBuffer {
   std::unique_ptr<std::byte[]> bytes_;
 };
 
-/// How many buffers of this thread are taken and not given back. For tests.
+/// How many buffers this thread took more than it gave back. For tests.
 std::ptrdiff_t pooled_buffers_in_use();
 
 }  // namespace simplon::net

@@ -59,6 +59,9 @@ SocketAddress::SocketAddress(const sockaddr* address, socklen_t size)
 }
 
 std::optional<SocketAddress> SocketAddress::from_ip(std::string_view host, std::uint16_t port) {
+  if (host.find('\0') != std::string_view::npos) {
+    return std::nullopt;  // what follows would be ignored
+  }
   const std::string text(host);
   sockaddr_in v4{};
   // Not getaddrinfo for IPv4: it also takes "3000" and "0x7f.1" for addresses.

@@ -2,19 +2,66 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
+#include <memory>
+
+#include "net/buffer_pool.hpp"
 
 namespace simplon::net {
 namespace {
 
 class MemoryStream;
 
-// One direction. The bytes outlive the writer, so that a close after a write loses nothing.
+// One direction: a ring, which holds memory only while it holds bytes. The bytes outlive the
+// writer, so that a close after a write loses nothing.
 struct Pipe {
   explicit Pipe(std::size_t limit) : capacity(limit) {}
 
-  std::size_t capacity;
-  std::deque<std::byte> bytes;
+  std::size_t put(Buffer from) {
+    if (from.empty() || size == capacity) {
+      return 0;
+    }
+    if (data() == nullptr) {
+      if (capacity <= kPooledBufferSize) {
+        pooled = PooledBuffer::take();
+      } else {
+        large = std::make_unique_for_overwrite<std::byte[]>(capacity);
+      }
+    }
+    const std::size_t count = std::min(from.size(), capacity - size);
+    const std::size_t at = (begin + size) % capacity;
+    const std::size_t first = std::min(count, capacity - at);
+    std::memcpy(data() + at, from.data(), first);
+    std::memcpy(data(), from.data() + first, count - first);
+    size += count;
+    return count;
+  }
+
+  std::size_t get(std::span<std::byte> into) {
+    const std::size_t count = std::min(into.size(), size);
+    const std::size_t first = std::min(count, capacity - begin);
+    std::memcpy(into.data(), data() + begin, first);
+    std::memcpy(into.data() + first, data(), count - first);
+    begin = (begin + count) % capacity;
+    size -= count;
+    if (size == 0) {
+      clear();
+    }
+    return count;
+  }
+
+  void clear() {
+    begin = size = 0;
+    pooled.release();
+    large.reset();
+  }
+
+  std::byte* data() const { return large ? large.get() : pooled.data(); }
+
+  const std::size_t capacity;
+  PooledBuffer pooled;
+  std::unique_ptr<std::byte[]> large;  // instead, for a capacity beyond the pool's buffers
+  std::size_t begin = 0;
+  std::size_t size = 0;
   bool ended = false;       // the writer will send no more
   bool abandoned = false;   // the reader takes no more
   std::error_code failure;  // reset by the other side of whoever sees it
@@ -43,16 +90,13 @@ class MemoryStream final : public Stream {
     if (in_->failure) {
       return std::unexpected(in_->failure);
     }
-    if (in_->bytes.empty()) {
+    if (in_->size == 0) {
       return in_->ended ? Result<std::size_t>(0) : base::fail(Errc::would_block);
     }
-    const std::size_t count = std::min(into.size(), in_->bytes.size());
-    const auto first = in_->bytes.begin();
-    std::copy_n(first, count, into.begin());
-    in_->bytes.erase(first, first + static_cast<std::ptrdiff_t>(count));
+    const std::size_t count = in_->get(into);
     if (in_->writer != nullptr) {
       in_->writer->wake(Event::writable);
-      if (in_->bytes.empty()) {
+      if (in_->size == 0) {
         in_->writer->wake(Event::flushed);
       }
     }
@@ -73,10 +117,7 @@ class MemoryStream final : public Stream {
     std::size_t taken = 0;
     for (const Buffer& piece : from) {
       wanted += piece.size();
-      const std::size_t count = std::min(piece.size(), out_->capacity - out_->bytes.size());
-      out_->bytes.insert(out_->bytes.end(), piece.begin(),
-                         piece.begin() + static_cast<std::ptrdiff_t>(count));
-      taken += count;
+      taken += out_->put(piece);
     }
     if (taken == 0 && wanted != 0) {
       return base::fail(Errc::would_block);
@@ -107,13 +148,13 @@ class MemoryStream final : public Stream {
     bool ready = false;
     switch (event) {
       case Event::readable:
-        ready = dead || !in_->bytes.empty() || in_->ended;
+        ready = dead || in_->size > 0 || in_->ended;
         break;
       case Event::writable:
-        ready = dead || out_->ended || out_->abandoned || out_->bytes.size() < out_->capacity;
+        ready = dead || out_->ended || out_->abandoned || out_->size < out_->capacity;
         break;
       case Event::flushed:
-        ready = dead || out_->abandoned || out_->bytes.empty();
+        ready = dead || out_->abandoned || out_->size == 0;
         break;
     }
     if (ready) {
@@ -127,7 +168,7 @@ class MemoryStream final : public Stream {
   void do_close() override {
     out_->ended = true;
     in_->abandoned = true;
-    in_->bytes.clear();
+    in_->clear();
     detach();
   }
 

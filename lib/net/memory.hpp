@@ -1,9 +1,9 @@
 // A pair of connected in-memory streams: both ends in one agent, and every test that needs no
 // kernel.
 //
-// Both ends belong to one loop. Bounded: each direction holds at most `capacity` bytes, then writes
-// would block. carries_reason(): the reason given to reset() is what the other end's reads and
-// writes fail with.
+// Both ends belong to one loop. Bounded: each direction holds at most `capacity` (not zero) bytes,
+// then writes would block; the buffer goes back to the pool when they are read. carries_reason():
+// the reason given to reset() is what the other end's reads and writes fail with.
 #pragma once
 
 #include <utility>

@@ -48,7 +48,7 @@ TEST_F(AsyncTest, AnEndBeforeTheCountIsATruncation) {
   const auto [here, there] = make_memory_pair(loop);
   ASSERT_TRUE(there->try_write(as_buffer("abc")));
   there->shutdown_send();
-  EXPECT_EQ(run(loop, read_count(here, 4)).error(), Errc::truncated);
+  EXPECT_EQ(error_of(run(loop, read_count(here, 4))), Errc::truncated);
 }
 
 TEST_F(AsyncTest, AGateWakesItsWaiterOnce) {

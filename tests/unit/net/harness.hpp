@@ -72,6 +72,12 @@ inline std::string pattern(std::size_t size) {
   return out;
 }
 
+/// The error of a failed Result; none of one that did not fail.
+template <class T>
+std::error_code error_of(const Result<T>& result) {
+  return result ? std::error_code{} : result.error();
+}
+
 /// What there is to read now.
 inline std::string read_now(Stream& stream) {
   std::string out;

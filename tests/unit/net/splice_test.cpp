@@ -75,7 +75,7 @@ TEST_F(SpliceTest, BothEndsInOrderAreNoError) {
 TEST_F(SpliceTest, AResetIsPassedOnWithItsReason) {
   connect();
   server->reset(make_error_code(Errc::target_refused));
-  EXPECT_EQ(run(loop, read_to_end(client)).error(), Errc::target_refused);
+  EXPECT_EQ(error_of(run(loop, read_to_end(client))), Errc::target_refused);
   settle(loop);
   ASSERT_TRUE(over());
   EXPECT_EQ((*result)->cause, Cause::b_failed);
@@ -88,7 +88,7 @@ TEST_F(SpliceTest, AFailedWriteResetsTheWriterWithTheReason) {
   settle(loop);
   server->reset(make_error_code(Errc::memory));
   settle(loop);
-  EXPECT_EQ((*sent)->error(), Errc::memory);
+  EXPECT_EQ(error_of(**sent), Errc::memory);
   EXPECT_EQ((*result)->error, Errc::memory);
 }
 
@@ -99,7 +99,7 @@ TEST_F(SpliceTest, ALocalResetOfOneStreamEndsBoth) {
   ASSERT_TRUE(over());
   EXPECT_EQ((*result)->cause, Cause::a_failed);
   EXPECT_EQ((*result)->error, Errc::closed);
-  EXPECT_EQ(run(loop, read_to_end(server)).error(), Errc::reset);
+  EXPECT_EQ(error_of(run(loop, read_to_end(server))), Errc::reset);
 }
 
 TEST_F(SpliceTest, ASlowReaderHoldsTheWriterBack) {
@@ -127,12 +127,13 @@ TEST_F(SpliceTest, WhatWasSentBeforeTheEndArrivesHoweverLongItTakes) {
 }
 
 TEST_F(SpliceTest, AnIdlePathHoldsNoBuffer) {
+  const auto before = pooled_buffers_in_use();
   connect();
-  EXPECT_EQ(pooled_buffers_in_use(), 0);
+  EXPECT_EQ(pooled_buffers_in_use(), before);
   ASSERT_TRUE(client->try_write(as_buffer("x")));
   settle(loop);
   EXPECT_EQ(read_now(*server), "x");
-  EXPECT_EQ(pooled_buffers_in_use(), 0);
+  EXPECT_EQ(pooled_buffers_in_use(), before);
 }
 
 TEST_F(SpliceTest, AnIdlePathEndsAfterItsTimeout) {
@@ -149,8 +150,8 @@ TEST_F(SpliceTest, AnIdlePathEndsAfterItsTimeout) {
   ASSERT_TRUE(over());
   EXPECT_EQ((*result)->cause, Cause::idle);
   EXPECT_EQ((*result)->error, Errc::timed_out);
-  EXPECT_EQ(run(loop, read_to_end(client)).error(), Errc::timed_out);
-  EXPECT_EQ(run(loop, read_to_end(server)).error(), Errc::timed_out);
+  EXPECT_EQ(error_of(run(loop, read_to_end(client))), Errc::timed_out);
+  EXPECT_EQ(error_of(run(loop, read_to_end(server))), Errc::timed_out);
 }
 
 // The upgrade to a websocket once left the deadline of the response's head behind.
@@ -191,7 +192,7 @@ TEST_F(SpliceTest, ACancelledCoroutineResetsBoth) {
   ASSERT_TRUE(ended);
   EXPECT_EQ(ended->cause, Cause::cancelled);
   EXPECT_TRUE(a->closed());
-  EXPECT_EQ(run(loop, read_to_end(server)).error(), Errc::cancelled);
+  EXPECT_EQ(error_of(run(loop, read_to_end(server))), Errc::cancelled);
 }
 
 TEST(Splice, ALoopThatEndsDropsARunningSplice) {

@@ -46,7 +46,7 @@ TEST_F(TlsRawPeer, Tls12KeepsReadingAfterItsSendingEnded) {
   connect(TLS1_2_VERSION);
   EXPECT_EQ(std::string(SSL_get_version(raw->ssl())), "TLSv1.2");
   server->shutdown_send();
-  EXPECT_EQ(server->try_write(as_buffer("x")).error(), Errc::closed);
+  EXPECT_EQ(error_of(server->try_write(as_buffer("x"))), Errc::closed);
   EXPECT_EQ(raw->read(), "");
   EXPECT_EQ(SSL_get_shutdown(raw->ssl()), 0);
   ASSERT_TRUE(raw->write("still here"));
@@ -88,7 +88,7 @@ TEST_F(TlsRawPeer, OnlyNewKeysAreNothingToRead) {
   settle(loop);
   EXPECT_EQ(reader.calls, 1);
   std::array<std::byte, 16> into;
-  EXPECT_EQ(server->try_read(into).error(), Errc::would_block);
+  EXPECT_EQ(error_of(server->try_read(into)), Errc::would_block);
   server->wait(Event::readable, reader);
   settle(loop);
   EXPECT_EQ(reader.calls, 1) << "a wait with nothing to read came back";
@@ -105,11 +105,11 @@ TEST_F(TlsRawPeer, AWriteDoesNotWaitForTheRestOfARecord) {
   static_cast<void>(BIO_reset(SSL_get_wbio(raw->ssl())));
   ASSERT_TRUE(transport->try_write(as_buffer(update).first(7)));
   std::array<std::byte, 16> into;
-  EXPECT_EQ(server->try_read(into).error(), Errc::would_block);
+  EXPECT_EQ(error_of(server->try_read(into)), Errc::would_block);
   ASSERT_TRUE(server->try_write(as_buffer("answer")));
   EXPECT_EQ(raw->read(), "answer");
   ASSERT_TRUE(transport->try_write(as_buffer(update).subspan(7)));
-  EXPECT_EQ(server->try_read(into).error(), Errc::would_block);
+  EXPECT_EQ(error_of(server->try_read(into)), Errc::would_block);
   ASSERT_TRUE(server->try_write(as_buffer("with new keys")));
   EXPECT_EQ(raw->read(), "with new keys");
 }
@@ -155,8 +155,8 @@ TEST_F(TlsRawPeer, AnAlteredRecordEndsTheStream) {
   static_cast<void>(BIO_reset(SSL_get_wbio(raw->ssl())));
   record.back() = static_cast<char>(record.back() ^ 1);
   ASSERT_TRUE(transport->try_write(as_buffer(record)));
-  EXPECT_EQ(run(loop, read_to_end(server)).error(), Errc::protocol_error);
-  EXPECT_EQ(server->try_write(as_buffer("x")).error(), Errc::protocol_error);
+  EXPECT_EQ(error_of(run(loop, read_to_end(server))), Errc::protocol_error);
+  EXPECT_EQ(error_of(server->try_write(as_buffer("x"))), Errc::protocol_error);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "net/tcp.hpp"
 #include "support/certificates.hpp"
 #include "unit/net/harness.hpp"
+#include "unit/net/stream_rules.hpp"
 
 namespace simplon::net::test {
 namespace {
@@ -128,25 +129,25 @@ TEST_F(TlsTest, ASessionWithoutACertificateIsRefused) {
   auto client = client_options();
   client.protocols = {{.name = "simplon/1"}};
   const auto both = shake(client, agent_options());
-  EXPECT_EQ(both.server.error(), Errc::bad_certificate);
+  EXPECT_EQ(error_of(both.server), Errc::bad_certificate);
   ASSERT_TRUE(both.client);
-  EXPECT_EQ(run(loop, read_to_end(*both.client)).error(), Errc::bad_certificate);
+  EXPECT_EQ(error_of(run(loop, read_to_end(*both.client))), Errc::bad_certificate);
 }
 
 TEST_F(TlsTest, AClientOfAnotherNetworkIsRefused) {
   auto client = client_options(other->issue("agent-7"));
   client.protocols = {{.name = "simplon/1"}};
   const auto both = shake(client, agent_options());
-  EXPECT_EQ(both.server.error(), Errc::bad_certificate);
+  EXPECT_EQ(error_of(both.server), Errc::bad_certificate);
   EXPECT_THAT(both.server_why, testing::HasSubstr("unable to get local issuer"));
-  EXPECT_EQ(run(loop, read_to_end(*both.client)).error(), Errc::bad_certificate);
+  EXPECT_EQ(error_of(run(loop, read_to_end(*both.client))), Errc::bad_certificate);
 }
 
 TEST_F(TlsTest, AnExpiredCertificateIsRefused) {
   auto client = client_options(network->issue("agent-7", {.valid_until = -60}));
   client.protocols = {{.name = "simplon/1"}};
   const auto both = shake(client, agent_options());
-  EXPECT_EQ(both.server.error(), Errc::bad_certificate);
+  EXPECT_EQ(error_of(both.server), Errc::bad_certificate);
   EXPECT_THAT(both.server_why, testing::HasSubstr("expired"));
 }
 
@@ -154,14 +155,14 @@ TEST_F(TlsTest, AServerOfAnotherNetworkIsRefused) {
   auto client = client_options();
   client.trust_roots = other->root();
   const auto both = shake(client, server_options());
-  EXPECT_EQ(both.client.error(), Errc::bad_certificate);
-  EXPECT_EQ(both.server.error(), Errc::bad_certificate);
+  EXPECT_EQ(error_of(both.client), Errc::bad_certificate);
+  EXPECT_EQ(error_of(both.server), Errc::bad_certificate);
 }
 
 TEST_F(TlsTest, TheServersNameMustBeTheCertificates) {
   EXPECT_TRUE(shake(client_options(), server_options(), "hub.example").client);
   const auto wrong = shake(client_options(), server_options(), "hub.other");
-  EXPECT_EQ(wrong.client.error(), Errc::bad_certificate);
+  EXPECT_EQ(error_of(wrong.client), Errc::bad_certificate);
   EXPECT_THAT(wrong.client_why, testing::HasSubstr("ostname mismatch"));
   EXPECT_FALSE(shake(client_options(), server_options(), "127.0.0.1").client);
   // The subject's name is a name of nobody's host.
@@ -188,15 +189,15 @@ TEST_F(TlsTest, AnotherProtocolIsRefused) {
   auto client = client_options(network->issue("agent-7"));
   client.protocols = {{.name = "h2"}};
   const auto both = shake(client, agent_options());
-  EXPECT_EQ(both.server.error(), Errc::handshake_failed);
-  EXPECT_EQ(both.client.error(), Errc::handshake_failed);
+  EXPECT_EQ(error_of(both.server), Errc::handshake_failed);
+  EXPECT_EQ(error_of(both.client), Errc::handshake_failed);
   EXPECT_THAT(both.client_why, testing::HasSubstr("no application protocol"));
 }
 
 TEST_F(TlsTest, NoProtocolAtAllIsRefusedWhereOneIsRequired) {
   const auto both = shake(client_options(network->issue("agent-7")), agent_options());
-  EXPECT_EQ(both.server.error(), Errc::handshake_failed);
-  EXPECT_EQ(both.client.error(), Errc::handshake_failed);
+  EXPECT_EQ(error_of(both.server), Errc::handshake_failed);
+  EXPECT_EQ(error_of(both.client), Errc::handshake_failed);
 }
 
 TEST_F(TlsTest, AServerThatIgnoresTheProtocolIsRefused) {
@@ -204,7 +205,7 @@ TEST_F(TlsTest, AServerThatIgnoresTheProtocolIsRefused) {
   client.protocols = {{.name = "simplon/1"}};
   client.protocol_required = true;
   const auto both = shake(client, server_options());
-  EXPECT_EQ(both.client.error(), Errc::handshake_failed);
+  EXPECT_EQ(error_of(both.client), Errc::handshake_failed);
 }
 
 TEST_F(TlsTest, APinnedRootIsTheOnlyOneTrusted) {
@@ -215,7 +216,7 @@ TEST_F(TlsTest, APinnedRootIsTheOnlyOneTrusted) {
   client.pinned_root = network->root_spki_sha256();
   EXPECT_TRUE(shake(client, server).client);
   client.pinned_root = other->root_spki_sha256();
-  EXPECT_EQ(shake(client, server).client.error(), Errc::bad_certificate);
+  EXPECT_EQ(error_of(shake(client, server).client), Errc::bad_certificate);
 }
 
 TEST_F(TlsTest, APinnedRootThatDidNotSignIsRefused) {
@@ -226,14 +227,14 @@ TEST_F(TlsTest, APinnedRootThatDidNotSignIsRefused) {
   auto client = client_options();
   client.trust_roots.clear();
   client.pinned_root = network->root_spki_sha256();
-  EXPECT_EQ(shake(client, server).client.error(), Errc::bad_certificate);
+  EXPECT_EQ(error_of(shake(client, server).client), Errc::bad_certificate);
 }
 
 TEST_F(TlsTest, ContextsSayWhatIsWrong) {
   std::string why;
   auto options = server_options();
   options.private_key = network->issue("another").private_key;
-  EXPECT_EQ(TlsContext::make(options, &why).error(), Errc::invalid_argument);
+  EXPECT_EQ(error_of(TlsContext::make(options, &why)), Errc::invalid_argument);
   EXPECT_THAT(why, testing::HasSubstr("private key"));
   options = server_options();
   options.certificate_chain = "no PEM";
@@ -252,7 +253,7 @@ TEST_F(TlsTest, WhatIsNotTlsIsRefused) {
   ASSERT_TRUE(client->try_write(as_buffer("GET / HTTP/1.1\r\nHost: a\r\n\r\n")));
   settle(loop);
   ASSERT_TRUE(accepted->has_value());
-  EXPECT_EQ((*accepted)->error(), Errc::handshake_failed);
+  EXPECT_EQ(error_of(**accepted), Errc::handshake_failed);
   EXPECT_TRUE(server->closed());
 }
 
@@ -262,7 +263,7 @@ TEST_F(TlsTest, AnEndInTheHandshakeIsATruncation) {
       loop, tls_accept(server, make_context(server_options()), clock.now() + seconds(5), nullptr));
   client->shutdown_send();
   settle(loop);
-  EXPECT_EQ((*accepted)->error(), Errc::truncated);
+  EXPECT_EQ(error_of(**accepted), Errc::truncated);
 }
 
 TEST_F(TlsTest, AHandshakeThatTakesTooLongIsReset) {
@@ -273,7 +274,7 @@ TEST_F(TlsTest, AHandshakeThatTakesTooLongIsReset) {
   clock.advance(seconds(5));
   settle(loop);
   ASSERT_TRUE(accepted->has_value());
-  EXPECT_EQ((*accepted)->error(), Errc::timed_out);
+  EXPECT_EQ(error_of(**accepted), Errc::timed_out);
   EXPECT_TRUE(server->closed());
 }
 
@@ -292,8 +293,8 @@ TEST_F(TlsTest, AnEndWithoutCloseNotifyIsATruncation) {
   server->shutdown_send();  // of the transport, behind the back of TLS
   settle(loop);
   EXPECT_EQ(read_now(*stream), "half an answ");
-  EXPECT_EQ(run(loop, read_to_end(stream)).error(), Errc::truncated);
-  EXPECT_EQ(stream->try_write(as_buffer("x")).error(), Errc::truncated);
+  EXPECT_EQ(error_of(run(loop, read_to_end(stream))), Errc::truncated);
+  EXPECT_EQ(error_of(stream->try_write(as_buffer("x"))), Errc::truncated);
 }
 
 TEST_F(TlsTest, RubbishAfterTheHandshakeIsTheErrorOfItsReader) {
@@ -306,7 +307,7 @@ TEST_F(TlsTest, RubbishAfterTheHandshakeIsTheErrorOfItsReader) {
   const StreamPtr stream = (*accepted)->value();
   ASSERT_TRUE(client->try_write(as_buffer(std::string(100, 'x'))));
   settle(loop);
-  EXPECT_EQ(run(loop, read_to_end(stream)).error(), Errc::protocol_error);
+  EXPECT_EQ(error_of(run(loop, read_to_end(stream))), Errc::protocol_error);
 }
 
 TEST_F(TlsTest, TheEndOfOneDirectionLeavesTheOtherAlive) {
@@ -318,11 +319,56 @@ TEST_F(TlsTest, TheEndOfOneDirectionLeavesTheOtherAlive) {
   EXPECT_EQ(run(loop, read_to_end(client)), "still here");
 }
 
+TEST_F(TlsTest, ACloseThatCannotFlushEndsAfterASecond) {
+  auto [client, server] = pair();
+  const std::size_t held = fill(*client);
+  client->close();
+  const std::weak_ptr<Stream> closing = client;
+  client.reset();
+  settle(loop);
+  clock.advance(std::chrono::milliseconds(500));
+  settle(loop);
+  EXPECT_FALSE(closing.expired());
+  clock.advance(std::chrono::milliseconds(500));
+  settle(loop);
+  EXPECT_TRUE(closing.expired());
+  EXPECT_EQ(error_of(run(loop, read_to_end(server))), Errc::reset);
+  EXPECT_GT(held, kMemoryCapacity);
+}
+
+TEST_F(TlsTest, ACloseFlushesWhatIsStagedAndSaysThatItIsTheEnd) {
+  auto [client, server] = pair();
+  const std::size_t held = fill(*client);
+  client->close();
+  client.reset();
+  const auto got = run(loop, read_to_end(server));
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->size(), held);
+}
+
+TEST_F(TlsTest, ALoopThatEndsDropsAStreamThatCloses) {
+  const auto witness = std::make_shared<int>(0);
+  {
+    Loop short_lived(clock);
+    const auto [here, there] = make_memory_pair(short_lived, 16);
+    // The client's first flight does not fit.
+    spawn(short_lived, "handshake",
+          [](StreamPtr stream, Context context, Loop& on, std::shared_ptr<int>) -> awaitable<void> {
+            static_cast<void>(
+                co_await tls_connect(stream, context, "", on.now() + seconds(5), nullptr));
+          }(here, make_context(client_options()), short_lived, witness));
+    settle(short_lived);
+    EXPECT_EQ(witness.use_count(), 2);
+  }
+  EXPECT_EQ(witness.use_count(), 1);
+}
+
 TEST_F(TlsTest, AnIdleStreamHoldsNoBuffer) {
+  const auto before = pooled_buffers_in_use();
   const auto [client, server] = pair();
   ASSERT_TRUE(client->try_write(as_buffer("x")));
   EXPECT_EQ(read_now(*server), "x");
-  EXPECT_EQ(pooled_buffers_in_use(), 0);
+  EXPECT_EQ(pooled_buffers_in_use(), before);
 }
 
 TEST_F(TlsTest, SmallPiecesShareARecord) {

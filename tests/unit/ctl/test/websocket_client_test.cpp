@@ -5,8 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "ctl/test/echo.hpp"
-#include "http/head.hpp"
+#include "ctl/test/endpoint.hpp"
 #include "net/memory.hpp"
 
 namespace simplon::ctl {
@@ -14,30 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Reads a request head as the endpoint does, then echoes.
 net::awaitable<void> serve(net::StreamPtr stream) {
-  http::RequestParser parser{http::Limits{}};
-  http::RequestHead head;
-  std::string in;
-  for (bool done = false; !done;) {
-    std::array<std::byte, 4096> chunk{};
-    const auto size = co_await net::read_some(*stream, chunk);
-    if (!size || *size == 0) {
-      co_return;
-    }
-    in.append(reinterpret_cast<const char*>(chunk.data()), *size);
-    const auto parsed = parser.parse(in, head);
-    if (!parsed) {
-      co_return;
-    }
-    in.erase(0, parsed->consumed);
-    done = parsed->done;
-  }
-  UpgradeRequest request{head.target, {}, in};
-  for (const auto field : head.fields) {
-    request.fields.emplace_back(field.name, field.value);
-  }
-  co_await echo_websocket(std::move(stream), std::move(request));
+  const auto endpoint = std::make_shared<Endpoint>(stream->loop());
+  co_await http::serve_locally(std::move(stream), endpoint, {}, std::make_shared<http::Drain>());
 }
 
 net::awaitable<void> answer(net::StreamPtr stream, std::string text) {
