@@ -1,0 +1,83 @@
+// The words of "test websocket".
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "ctl/test/commands.hpp"
+#include "ctl/test/tool.hpp"
+#include "ctl/test/websocket_test.hpp"
+#include "ctl/text.hpp"
+
+namespace simplon::ctl {
+namespace {
+
+constexpr std::size_t kMaxSentMessage = 1024 * 1024;
+
+struct WebsocketWords {
+  std::string where;
+  std::string message = "hi";
+  std::string timeout = "10s";
+  std::string interval = "1s";
+  unsigned count = 1;
+};
+
+Outcome run_websocket(const Context& context, const WebsocketWords& words) {
+  WebsocketTest test;
+  test.json = context.json;
+  auto url = parse_websocket_url(words.where);
+  if (!url) {
+    return trouble(Exit::usage, "test websocket: " + url.error());
+  }
+  const auto timeout = parse_duration(words.timeout);
+  if (!timeout || timeout->count() == 0) {
+    return trouble(Exit::usage, "--timeout: " + (timeout ? "must not be 0" : timeout.error()));
+  }
+  const auto interval = parse_duration(words.interval);
+  if (!interval) {
+    return trouble(Exit::usage, "--interval: " + interval.error());
+  }
+  if (words.message.size() > kMaxSentMessage) {
+    return trouble(Exit::usage, "--message: at most 1 MiB");
+  }
+  test.url = std::move(*url);
+  test.echo.authority = test.url.authority();
+  test.echo.path = test.url.path;
+  test.echo.message = words.message;
+  test.echo.count = words.count;
+  test.echo.interval = *interval;
+  test.echo.timeout = *timeout;
+  return run_tool([&test](net::Loop& loop) { return test_websocket(loop, test); });
+}
+
+}  // namespace
+
+void add_websocket(CLI::App& app, Context& context) {
+  auto words = std::make_shared<WebsocketWords>();
+  auto* command =
+      app.add_subcommand("websocket", "Open a websocket, send a message, expect it back");
+  command->footer(
+      "Examples:\n"
+      "  simplonctl test websocket localhost:9090          ws://localhost:9090/echo\n"
+      "  simplonctl test websocket demo.localhost:8080     *.localhost is this host\n"
+      "  simplonctl test websocket wss://example.org/chat --message hello\n"
+      "  simplonctl test websocket localhost:9090 --count 0 --interval 500ms\n"
+      "Prints each step (resolve, connect, open, handshake, echo) with the seconds since the "
+      "start;\n"
+      "a failure names the step that was reached.");
+  command
+      ->add_option("WHERE", words->where,
+                   "HOST[:PORT], ws://HOST[:PORT][/PATH] or wss://…; path: /echo")
+      ->required();
+  command->add_option("--message", words->message, "What to send; default: hi")->type_name("TEXT");
+  command->add_option("--timeout", words->timeout, "For all steps together; default: 10s")
+      ->type_name("DURATION");
+  command->add_option("--count", words->count, "How many messages; 0: until Ctrl-C; default: 1")
+      ->type_name("N");
+  command->add_option("--interval", words->interval, "From one message to the next; default: 1s")
+      ->type_name("DURATION");
+  command->callback([words, &context] {
+    context.run = [words, &context] { return run_websocket(context, *words); };
+  });
+}
+
+}  // namespace simplon::ctl
