@@ -54,4 +54,10 @@ base::Result<Grant> read_certificate(std::string_view certificate);
 /// SHA-256 of the SubjectPublicKeyInfo, 32 raw bytes, of a certificate or a request (PEM or DER).
 base::Result<std::string> spki_of(std::string_view certificate_or_request);
 
+/// Whether the PEM key is the first certificate's.
+bool key_matches(const std::string& certificate, const std::string& private_key);
+
+/// Whether one of the roots (PEM) signed the first certificate (PEM). Times are not looked at.
+bool issued_by(const std::string& certificate, const std::string& roots);
+
 }  // namespace simplon::overlay
