@@ -27,6 +27,12 @@ void Services::remove(std::string_view name) {
   }
 }
 
+void Services::clear() {
+  decltype(services_) last;  // the handlers die outside the lock
+  const std::scoped_lock lock(mutex_);
+  last.swap(services_);
+}
+
 std::shared_ptr<const Services::Service> Services::find(std::string_view name) const {
   const std::scoped_lock lock(mutex_);
   const auto found = services_.find(name);

@@ -27,6 +27,8 @@ class Services {
   /// False if the name is taken.
   bool add(const std::string& name, Service service);
   void remove(std::string_view name);
+  /// The member leaves: hosts nothing any more.
+  void clear();
   std::shared_ptr<const Service> find(std::string_view name) const;
 
  private:

@@ -65,6 +65,38 @@ class MemoryListener final : public Listener {
   const std::chrono::system_clock::time_point since_;
 };
 
+net::awaitable<std::expected<Dialed, Refusal>> dial_from(net::Loop& loop,
+                                                         std::shared_ptr<MemoryDirectory> directory,
+                                                         std::shared_ptr<Member> from,
+                                                         DialOptions options) {
+  const auto& claims = directory->claims();
+  const auto claim = claims.find(options.service);
+  if (claim == claims.end()) {
+    co_return refused(Hop::hub, Errc::no_such_service,
+                      "no agent ever shared \"" + options.service + "\"");
+  }
+  const auto host = claim->second.host.lock();
+  if (!host) {
+    co_return refused(Hop::hub, Errc::not_hosted, "no agent hosts \"" + options.service + "\" now");
+  }
+  if (loop.now() >= options.deadline) {
+    co_return refused(Hop::overlay, Errc::timed_out, "the deadline passed before the dial");
+  }
+  auto [near, far] = net::make_memory_pair(loop);
+  auto opened = start_open(std::move(near), {.service = options.service,
+                                             .kind = options.kind,
+                                             .connection_id = options.connection_id,
+                                             .on_behalf_of = options.on_behalf_of,
+                                             .frontend = options.frontend});
+  if (!opened) {
+    far->reset();
+    co_return refused(Hop::overlay, Errc::invalid_argument, opened.error().message());
+  }
+  net::spawn(loop, "memory overlay: open", receive(host->services, std::move(far), from->identity));
+  co_return Dialed{
+      .stream = std::move(opened->stream), .status = std::move(opened->status), .path = "local"};
+}
+
 class MemoryNetwork final : public Network {
  public:
   MemoryNetwork(std::shared_ptr<MemoryDirectory> directory, std::string name, bool frontends)
@@ -73,6 +105,10 @@ class MemoryNetwork final : public Network {
                          .may_run_frontends = frontends};
   }
 
+  ~MemoryNetwork() override { member_->services->clear(); }
+  MemoryNetwork(const MemoryNetwork&) = delete;
+  MemoryNetwork& operator=(const MemoryNetwork&) = delete;
+
   std::string_view kind() const override { return "memory"; }
   std::string self() const override { return member_->identity.peer.name; }
   LinkStatus status() const override { return {.state = LinkState::up, .since = since_}; }
@@ -80,34 +116,8 @@ class MemoryNetwork final : public Network {
 
   net::awaitable<std::expected<Dialed, Refusal>> dial(net::Loop& loop,
                                                       DialOptions options) override {
-    const auto& claims = directory_->claims();
-    const auto claim = claims.find(options.service);
-    if (claim == claims.end()) {
-      co_return refused(Hop::hub, Errc::no_such_service,
-                        "no agent ever shared \"" + options.service + "\"");
-    }
-    const auto host = claim->second.host.lock();
-    if (!host) {
-      co_return refused(Hop::hub, Errc::not_hosted,
-                        "no agent hosts \"" + options.service + "\" now");
-    }
-    if (loop.now() >= options.deadline) {
-      co_return refused(Hop::overlay, Errc::timed_out, "the deadline passed before the dial");
-    }
-    auto [near, far] = net::make_memory_pair(loop);
-    auto opened = start_open(std::move(near), {.service = options.service,
-                                               .kind = options.kind,
-                                               .connection_id = options.connection_id,
-                                               .on_behalf_of = options.on_behalf_of,
-                                               .frontend = options.frontend});
-    if (!opened) {
-      far->reset();
-      co_return refused(Hop::overlay, Errc::invalid_argument, opened.error().message());
-    }
-    net::spawn(loop, "memory overlay: open",
-               receive(host->services, std::move(far), member_->identity));
-    co_return Dialed{
-        .stream = std::move(opened->stream), .status = std::move(opened->status), .path = "local"};
+    // The network may be gone when the coroutine begins.
+    return dial_from(loop, directory_, member_, std::move(options));
   }
 
   net::awaitable<std::expected<std::unique_ptr<Listener>, base::Failure>> listen(
