@@ -1,6 +1,5 @@
 #include "agent/tunnel_message.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -8,16 +7,6 @@
 
 namespace simplon::agent {
 namespace {
-
-using google::protobuf::Timestamp;
-
-void write_time(std::chrono::system_clock::time_point from, Timestamp& to) {
-  const auto since_epoch = from.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
-  to.set_seconds(seconds.count());
-  to.set_nanos(static_cast<std::int32_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch - seconds).count()));
-}
 
 void write_spec(const tunnel::Share& from, v1::Tunnel& to) {
   v1::Share& share = *to.mutable_share();
@@ -150,6 +139,14 @@ v1::Tunnel to_message(const tunnel::Tunnel& tunnel, const tunnel::Status* status
     out.mutable_status()->set_url(tunnel::url_of(tunnel));
   }
   return out;
+}
+
+void write_time(std::chrono::system_clock::time_point from, google::protobuf::Timestamp& to) {
+  const auto since_epoch = from.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
+  to.set_seconds(seconds.count());
+  to.set_nanos(static_cast<std::int32_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch - seconds).count()));
 }
 
 }  // namespace simplon::agent

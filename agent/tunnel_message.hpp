@@ -2,6 +2,8 @@
 // thread.
 #pragma once
 
+#include <chrono>
+
 #include <absl/status/statusor.h>
 
 #include "simplon/v1/tunnel.pb.h"
@@ -16,5 +18,7 @@ absl::StatusOr<tunnel::Tunnel> from_message(const v1::Tunnel& message);
 
 /// `status`: null for a tunnel that does not run yet.
 v1::Tunnel to_message(const tunnel::Tunnel& tunnel, const tunnel::Status* status);
+
+void write_time(std::chrono::system_clock::time_point from, google::protobuf::Timestamp& to);
 
 }  // namespace simplon::agent
