@@ -65,9 +65,9 @@ awaitable<Result<TlsStreamPtr>> tls_connect(StreamPtr transport,
   if (!expect_server(connection->ssl(), server_name) ||
       (!alpn.empty() && SSL_set_alpn_protos(&connection->ssl(), alpn.data(),
                                             static_cast<unsigned int>(alpn.size())) != 0)) {
-    take_tls_error(Errc::invalid_argument, why);
+    const auto error = take_tls_error(Errc::invalid_argument, why);
     connection->reset();
-    co_return base::fail(Errc::invalid_argument);
+    co_return std::unexpected(error);
   }
   const bool required = context->state().options.protocol_required;
   co_return co_await shake_hands(std::move(connection), required, deadline, why);
