@@ -49,7 +49,9 @@ class Pump final : public Waiter {
   bool ended_ = false;  // the end was passed on and has left
 };
 
-class Splice final : public Operation, public std::enable_shared_from_this<Splice> {
+class Splice final : public Operation,
+                     private EndWatcher,
+                     public std::enable_shared_from_this<Splice> {
  public:
   Splice(StreamPtr a, StreamPtr b, SpliceOptions options, Done done)
       : Operation(a->loop()),
@@ -73,6 +75,9 @@ class Splice final : public Operation, public std::enable_shared_from_this<Splic
       a_->clear_deadline(direction);
       b_->clear_deadline(direction);
     }
+    // While both directions wait for b, nothing else would tell that a was ended here.
+    a_->watch_end(this);
+    b_->watch_end(this);
     active_at_ = loop().now();
     watch_idle();
     next_turn(forward_);
@@ -141,6 +146,11 @@ class Splice final : public Operation, public std::enable_shared_from_this<Splic
  private:
   void abandon() override { const auto last = std::move(self_); }
 
+  void ended() override {
+    const auto keep = shared_from_this();
+    finish(a_->closed() ? Cause::a_failed : Cause::b_failed, make_error_code(Errc::closed));
+  }
+
   // What a stream of ours was ended with locally says nothing to the other's peer.
   static std::error_code reason_for_peer(std::error_code error) {
     return error == Errc::closed ? std::error_code{} : error;
@@ -149,6 +159,8 @@ class Splice final : public Operation, public std::enable_shared_from_this<Splic
   void cancel_waits() {
     forward_.cancel_waits();
     backward_.cancel_waits();
+    a_->watch_end(nullptr);
+    b_->watch_end(nullptr);
   }
 
   // Moved only when it fires: a byte costs a store, not a timer.

@@ -80,6 +80,7 @@ void Stream::close() {
   }
   state_ = State::closing;
   notify_all(make_error_code(Errc::closed));
+  tell_end_watcher();
   do_close();
 }
 
@@ -89,7 +90,19 @@ void Stream::reset(std::error_code reason) {
   }
   state_ = State::reset;
   notify_all(make_error_code(Errc::closed));
+  tell_end_watcher();
   do_reset(reason);
+}
+
+void Stream::tell_end_watcher() {
+  if (end_watcher_ == nullptr) {
+    return;
+  }
+  loop_.post([weak = weak_from_this()] {
+    if (const auto self = weak.lock(); self && self->end_watcher_ != nullptr) {
+      std::exchange(self->end_watcher_, nullptr)->ended();
+    }
+  });
 }
 
 bool Stream::pending(Direction direction) const {

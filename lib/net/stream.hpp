@@ -60,6 +60,15 @@ class Waiter {
   ~Waiter() = default;
 };
 
+/// Learns that somebody ended a stream locally, although no wait on it is pending.
+class EndWatcher {
+ public:
+  virtual void ended() = 0;
+
+ protected:
+  ~EndWatcher() = default;
+};
+
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
   explicit Stream(Loop& loop);
@@ -100,6 +109,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   /// and stronger than a close() that still flushes.
   void reset(std::error_code reason = {});
   bool closed() const { return state_ != State::open; }
+  /// Calls the watcher once, from a later handler, after close() or reset() of this end. One at a
+  /// time; null forgets it.
+  void watch_end(EndWatcher* watcher) { end_watcher_ = watcher; }
 
   /// Whether the peer of this kind of stream learns the reason given to reset().
   virtual bool carries_reason() const { return false; }
@@ -148,11 +160,13 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void arm(Direction direction);
   void expire(Direction direction);
   void deliver(Event event, std::error_code error);
+  void tell_end_watcher();
 
   Loop& loop_;
   std::array<Slot, 3> slots_{};
   Deadline in_;
   Deadline out_;
+  EndWatcher* end_watcher_ = nullptr;
   State state_ = State::open;
   bool starting_wait_ = false;
 };

@@ -102,6 +102,22 @@ TEST_F(SpliceTest, ALocalResetOfOneStreamEndsBoth) {
   EXPECT_EQ(error_of(run(loop, read_to_end(server))), Errc::reset);
 }
 
+// Both directions wait for the other stream then.
+TEST_F(SpliceTest, ALocalResetIsSeenWhileTheOtherSideIsStuck) {
+  for (const bool reset_a : {true, false}) {
+    connect(1024);
+    const auto sent = start(loop, send(reset_a ? client : server, pattern(100'000)));
+    settle(loop);
+    (reset_a ? a : b)->reset();
+    settle(loop);
+    ASSERT_TRUE(over());
+    EXPECT_EQ((*result)->cause, reset_a ? Cause::a_failed : Cause::b_failed);
+    EXPECT_EQ((*result)->error, Errc::closed);
+    EXPECT_TRUE(a->closed());
+    EXPECT_TRUE(b->closed());
+  }
+}
+
 TEST_F(SpliceTest, ASlowReaderHoldsTheWriterBack) {
   connect(1024);
   const auto sent = start(loop, send(client, pattern(1'000'000), true));
