@@ -95,7 +95,7 @@ class EntryRunner final : public Runner {
 
   void far_end(const std::string& error) override {
     if (error.empty() ? far_hop_.up() : far_hop_.down(error)) {
-      update();
+      update(Loudness::whisper);
     }
   }
 

@@ -66,7 +66,7 @@ std::string Runner::message_of(const Judgement& judgement) const {
   return judgement.failed.empty() ? judgement.message : judgement.failed;
 }
 
-void Runner::update() {
+void Runner::update(Loudness loudness) {
   const Judgement judgement = judge();
   const Phase phase = phase_of(judgement);
   was_active_ = was_active_ || phase == Phase::active;
@@ -75,8 +75,11 @@ void Runner::update() {
     phase_ = phase;
     told_ = message;
     const bool bad = phase == Phase::failed || phase == Phase::degraded;
-    base::log().log(bad ? spdlog::level::warn : spdlog::level::info, "tunnel {}: {}{}{}",
-                    tunnel_->name, to_string(phase), message.empty() ? "" : ": ", message);
+    base::log().log(loudness == Loudness::whisper ? spdlog::level::debug
+                    : bad                         ? spdlog::level::warn
+                                                  : spdlog::level::info,
+                    "tunnel {}: {}{}{}", tunnel_->name, to_string(phase),
+                    message.empty() ? "" : ": ", message);
   }
   if (on_change) {
     on_change();

@@ -67,8 +67,10 @@ class Runner {
   virtual void stop_listening() = 0;
   virtual void far_end(const std::string& error) = 0;
 
-  /// Derives the phase anew and tells of changes.
-  void update();
+  enum class Loudness : std::uint8_t { log, whisper };
+  /// Derives the phase anew and tells of changes. `whisper`: what clients can bring about as often
+  /// as they like goes into the log at level debug only.
+  void update(Loudness loudness = Loudness::log);
   HopStatus link_hop() const;
   /// "overlay "x": …", or empty when the link is up.
   std::string link_problem() const;

@@ -25,8 +25,10 @@ namespace simplon::tunnel::test {
 class Origin {
  public:
   using Serve = std::function<void(net::StreamPtr)>;
-  Origin(net::Loop& loop, Serve serve, std::uint16_t port = 0) {
-    auto bound = net::listen_tcp(loop, {.host = "127.0.0.1", .port = port});
+  Origin(net::Loop& loop, Serve serve, std::uint16_t port = 0)
+      : Origin(loop, std::move(serve), net::listen_tcp(loop, {.host = "127.0.0.1", .port = port})) {
+  }
+  Origin(net::Loop& loop, Serve serve, net::Result<std::unique_ptr<net::Acceptor>> bound) {
     EXPECT_TRUE(bound) << bound.error().message();
     acceptor_ = std::move(*bound);
     acceptor_->start([this, &loop, serve = std::move(serve)](net::Accepted accepted) {

@@ -1,4 +1,9 @@
+#include <filesystem>
+#include <optional>
+
 #include "harness.hpp"
+#include "net/unix.hpp"
+#include "support/certificates.hpp"
 
 namespace simplon::tunnel::test {
 namespace {
@@ -163,15 +168,90 @@ TEST_F(TunnelTest, ALostLinkIsA503AndAnAgentThatDoesNotAnswerA504) {
   kept.clear();
 }
 
-TEST_F(TunnelTest, AnHttpsTargetsCertificateMustBeItsOwn) {
-  // A server that does not speak TLS at all stands for every failed handshake.
+TEST_F(TunnelTest, ATargetMayBeAUnixSocket) {
+  std::string folder = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  {
+    Origin origin(loop_, http_origin(), net::listen_unix(loop_, folder + "/app.sock", 0600));
+    share("demo", "unix:" + folder + "/app.sock");
+    Client client(loop_, address(access("demo")));
+    client.get("/", "example.org");
+    EXPECT_THAT(client.until("\nHost: "), HasSubstr("Host: example.org\n"));
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(TunnelTest, ATargetThatDoesNotSpeakTlsIsA502) {
   Origin origin(loop_, greeter());
-  share("demo", "https://127.0.0.1:" + std::to_string(origin.port()));
+  share("demo", origin.target("https"));
   Client client(loop_, address(access("demo")));
   const std::string answer = client.get("/", "a");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 502"));
   EXPECT_THAT(answer, HasSubstr("hop=target; reason=handshake_failed"));
   EXPECT_TRUE(until([&] { return !host_.status("demo")->message.empty(); }));
+}
+
+// An https server whose certificate is for localhost.
+class HttpsTarget : public TunnelTest {
+ protected:
+  void SetUp() override {
+    TunnelTest::SetUp();
+    const auto served = authority_.issue("origin", {.subject_alternative = "DNS:localhost"});
+    tls_ = *net::TlsContext::make({.role = net::TlsRole::server,
+                                   .certificate_chain = served.chain,
+                                   .private_key = served.private_key});
+    origin_.emplace(loop_, [this](net::StreamPtr stream) {
+      net::spawn(loop_, "tls origin", serve(std::move(stream), tls_, echo_, origin_drain_));
+    });
+  }
+  static net::awaitable<void> serve(net::StreamPtr stream,
+                                    std::shared_ptr<const net::TlsContext> tls,
+                                    std::shared_ptr<http::Handler> handler,
+                                    std::shared_ptr<http::Drain> drain) {
+    auto secured = co_await net::tls_accept(stream, tls, stream->loop().now() + kOpen);
+    if (secured) {
+      co_await http::serve_locally(*secured, handler, {}, drain);
+    }
+  }
+  std::string answer_of(const std::string& host, const std::string& roots) {
+    Settings settings;
+    settings.target_trust_roots = roots;
+    Supervisor agent(loop_, {&loop_}, settings);
+    agent.add_overlay("default", host_network_);
+    Tunnel tunnel{.name = "demo",
+                  .spec = Share{.service = "demo",
+                                .target = "https://" + host + ":" + std::to_string(origin_->port()),
+                                .rewrite_host = {}}};
+    ready(agent, create(agent, tunnel));
+    Client client(loop_, address(access("demo")));
+    std::string answer = client.get("/", "a");
+    bool drained = false;
+    agent.drain_all(std::chrono::seconds(0), [&] { drained = true; });
+    clock_.advance(std::chrono::seconds(1));
+    EXPECT_TRUE(until([&] { return drained; }));
+    return answer;
+  }
+
+  static constexpr std::chrono::seconds kOpen{10};
+  simplon::test::Authority authority_;
+  std::shared_ptr<const net::TlsContext> tls_;
+  std::optional<Origin> origin_;
+};
+
+TEST_F(HttpsTarget, IsReachedUnderItsName) {
+  EXPECT_THAT(answer_of("localhost", authority_.root()), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpsTarget, IsRefusedUnderAnotherName) {
+  const std::string answer = answer_of("127.0.0.1", authority_.root());
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 502"));
+  EXPECT_THAT(answer, HasSubstr("hop=target; reason=bad_certificate"));
+}
+
+TEST_F(HttpsTarget, IsRefusedWithACertificateThatNobodyTrusts) {
+  const std::string answer =
+      answer_of("localhost", simplon::test::Authority("another root").root());
+  EXPECT_THAT(answer, HasSubstr("hop=target; reason=bad_certificate"));
 }
 
 }  // namespace
