@@ -179,13 +179,15 @@ void SessionCore::end_lingering() {
 }
 
 void SessionCore::keep_alive() {
+  const net::TimePoint now = loop().now();
   const net::TimePoint dead_at = last_heard_ + kDeadAfter;
-  if (dead_at <= loop().now()) {
+  if (dead_at <= now && pings_since_ >= kDeadPings) {
     end(Errc::timed_out, std::nullopt, Close::now);
     return;
   }
+  ++pings_since_;
   ping_pending_ = true;
-  ping_sent_ = loop().now();
+  ping_sent_ = now;
   control({.type = FrameType::ping, .flags = frame_flag::kSyn, .length = ++ping_value_});
   if (!alive_) {
     return;
@@ -195,7 +197,8 @@ void SessionCore::keep_alive() {
     sending_.shrink_to_fit();
     data_.shrink_to_fit();
   }
-  ping_timer_.arm(std::min(loop().now() + kPingInterval, dead_at), [this] {
+  const net::TimePoint next = now + kPingInterval;
+  ping_timer_.arm(dead_at > now ? std::min(next, dead_at) : next, [this] {
     const auto keep = shared_from_this();
     keep_alive();
   });

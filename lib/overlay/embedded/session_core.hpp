@@ -32,6 +32,8 @@ inline constexpr int kReadsPerTurn = 4;
 /// Windows grow to this many bandwidth-delay products: a window is returned in halves, and the
 /// round trip of an idle link, which is what pings see, is shorter than that of a busy one.
 inline constexpr double kWindowsPerDelay = 8;
+/// Unanswered pings before a peer is dead: a loop that stood still for long has asked nobody yet.
+inline constexpr int kDeadPings = 2;
 
 class SessionStream;
 
@@ -175,6 +177,7 @@ class SessionCore final : public Session,
   net::TimePoint ping_sent_;
   bool ping_pending_ = false;
   net::TimePoint last_heard_;
+  int pings_since_ = 0;     // since then
   net::Timer close_timer_;  // holds the session while its last bytes leave
   SessionStats stats_;
 };

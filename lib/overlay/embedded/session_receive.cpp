@@ -54,6 +54,7 @@ void SessionCore::read_transport() {
     }
     stats_.bytes_received += *got;
     last_heard_ = loop().now();
+    pings_since_ = 0;
     if (!parser_.feed(std::span(batch.bytes()).first(*got), *this)) {
       violation();
     }

@@ -234,13 +234,28 @@ TEST(Session, APeerWithoutASignOfLifeIsDead) {
   const auto stream = peer.end.open();
   peer.clock.advance(std::chrono::seconds(1));
   peer.update(0, 0, kInitialWindow);
-  peer.clock.advance(kDeadAfter - std::chrono::milliseconds(1));
+  settle(peer.loop);
+  for (int second = 0; second < 44; ++second) {
+    peer.clock.advance(std::chrono::seconds(1));
+    settle(peer.loop);
+  }
+  peer.clock.advance(std::chrono::milliseconds(999));
   settle(peer.loop);
   EXPECT_FALSE(peer.end.ended);
   peer.clock.advance(std::chrono::milliseconds(1));
   settle(peer.loop);
   EXPECT_EQ(peer.end.ended.value(), Errc::timed_out);
   EXPECT_EQ(read_error(*stream), Errc::link_lost);
+}
+
+TEST(Session, ALoopThatStoodStillAsksBeforeItCallsAPeerDead) {
+  SessionPair pair;
+  for (int i = 0; i < 5; ++i) {
+    pair.clock.advance(std::chrono::minutes(20));
+    settle(pair.loop);
+  }
+  EXPECT_FALSE(pair.client.ended);
+  EXPECT_FALSE(pair.server.ended);
 }
 
 TEST(Session, AnIdleSessionTellsSinceWhen) {
