@@ -74,7 +74,7 @@ TEST(RequestHead, ToleratesTwoEmptyLinesBeforeTheRequestAndNoMore) {
 TEST(RequestHead, RefusesWhatIsNotTheGrammar) {
   EXPECT_EQ(status_for("GET / HTTP/1.1\r\nHost : h\r\n\r\n"), 400) << "space before the colon";
   EXPECT_EQ(status_for("GET / HTTP/1.1\r\nA: b\rc\r\n\r\n"), 400) << "bare CR";
-  EXPECT_EQ(status_for(std::string("GET / HTTP/1.1\r\nA: b\0c\r\n\r\n", 27)), 400) << "NUL";
+  EXPECT_EQ(status_for(std::string("GET / HTTP/1.1\r\nA: b\0c\r\n\r\n", 26)), 400) << "NUL";
   EXPECT_EQ(status_for("GET / HTTP/1.1\r\nA: b\nB: c\r\n\r\n"), 400) << "bare LF";
   EXPECT_EQ(status_for("GET / HTTP/1.1\nA: b\n\n"), 400) << "bare LF as line end";
   EXPECT_EQ(status_for("GET  / HTTP/1.1\r\n\r\n"), 400) << "two spaces";
