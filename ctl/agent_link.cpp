@@ -45,7 +45,7 @@ std::string start_command(const Context& context) {
 Trouble nobody_answers(const Context& context,
                        const std::vector<std::pair<std::string, int>>& tried) {
   Trouble out{Exit::unreachable, "no agent answers at ",
-              "start one with: " + start_command(context)};
+              "start one with: " + start_command(context), 0};
   bool first = true;
   for (const auto& [path, error] : tried) {
     out.what +=
@@ -67,8 +67,6 @@ std::string advice(const grpc::Status& status) {
   switch (status.error_code()) {
     case grpc::StatusCode::NOT_FOUND:
       return "simplonctl list shows the tunnels of this agent";
-    case grpc::StatusCode::ALREADY_EXISTS:
-      return "choose another name with --name, or delete the old one first";
     case grpc::StatusCode::PERMISSION_DENIED:
       return "this identity or user has no right to that on this agent";
     case grpc::StatusCode::UNIMPLEMENTED:
@@ -81,24 +79,32 @@ std::string advice(const grpc::Status& status) {
 }  // namespace
 
 Trouble trouble_of(const grpc::Status& status, const std::string& socket, bool socket_answers) {
-  const std::string message = status.error_message();
+  Trouble out{Exit::failed, status.error_message(), advice(status),
+              static_cast<int>(status.error_code())};
   switch (status.error_code()) {
     case grpc::StatusCode::NOT_FOUND:
-      return {Exit::not_found, message, advice(status)};
+      out.exit = Exit::not_found;
+      break;
     case grpc::StatusCode::INVALID_ARGUMENT:
-      return {Exit::usage, message, advice(status)};
+      out.exit = Exit::usage;
+      break;
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return {Exit::unreachable, "the agent at " + socket + " did not answer in time",
-              "look at its log, or restart it: simplon-agent"};
+              "look at its log, or restart it: simplon-agent", 0};
     case grpc::StatusCode::UNAVAILABLE:
       if (!socket_answers) {
         return {Exit::unreachable, "the agent at " + socket + " went away",
-                "start it again with: simplon-agent"};
+                "start it again with: simplon-agent", 0};
       }
-      return {Exit::failed, message, "try again; simplonctl status shows the agent's links"};
+      out.next = "try again; simplonctl status shows the agent's links";
+      break;
     default:
-      return {Exit::failed, message, advice(status)};
+      break;
   }
+  if (out.what.empty()) {
+    out.what = "the agent refused without a reason (status " + std::to_string(out.code) + ")";
+  }
+  return out;
 }
 
 AgentLink::AgentLink(std::string socket, const std::shared_ptr<grpc::Channel>& channel)

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include <CLI/CLI.hpp>
+#include <sodium/core.h>
 
 namespace simplon::ctl {
 namespace {
@@ -61,6 +62,10 @@ void build(CLI::App& app, Context& context) {
 int main(int argc, const char* const* argv) {
   // A reader of our output that went away is an error of the write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  if (sodium_init() < 0) {
+    print({Exit::failed, "no source of random numbers", {}, 0});
+    return static_cast<int>(Exit::failed);
+  }
   CLI::App app("", "simplonctl");
   Context context;
   build(app, context);
@@ -81,12 +86,12 @@ int main(int argc, const char* const* argv) {
       return static_cast<int>(outcome.error().exit);
     }
     if (!std::cout) {
-      print({Exit::failed, "cannot write to standard output", {}});
+      print({Exit::failed, "cannot write to standard output", {}, 0});
       return static_cast<int>(Exit::failed);
     }
   } catch (const std::exception& error) {
     print({Exit::failed, std::string("internal error: ") + error.what(),
-           "this is a defect of simplonctl; please report it"});
+           "this is a defect of simplonctl; please report it", 0});
     return static_cast<int>(Exit::failed);
   }
   return static_cast<int>(Exit::done);

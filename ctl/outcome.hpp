@@ -19,6 +19,7 @@ struct Trouble {
   Exit exit = Exit::failed;
   std::string what;  ///< what went wrong and at which hop; one sentence, no full stop
   std::string next;  ///< what to do about it; may be empty
+  int code = 0;      ///< the API's status code; 0 where it is not the agent's answer
 };
 
 template <class T>
@@ -26,7 +27,7 @@ using Answer = std::expected<T, Trouble>;
 using Outcome = Answer<void>;
 
 inline std::unexpected<Trouble> trouble(Exit exit, std::string what, std::string next = {}) {
-  return std::unexpected(Trouble{exit, std::move(what), std::move(next)});
+  return std::unexpected(Trouble{exit, std::move(what), std::move(next), 0});
 }
 
 }  // namespace simplon::ctl

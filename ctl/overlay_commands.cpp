@@ -126,8 +126,13 @@ Outcome join(const Context& context, const JoinOptions& options) {
   request.set_token(*token);
   request.set_name(options.overlay);
   request.set_replace(options.replace);
-  const auto overlay = agent->call(&v1::Agent::Stub::JoinOverlay, request, kJoinTimeout);
+  auto overlay = agent->call(&v1::Agent::Stub::JoinOverlay, request, kJoinTimeout);
   if (!overlay) {
+    if (overlay.error().code == grpc::StatusCode::FAILED_PRECONDITION) {
+      overlay.error().next =
+          "--overlay NAME joins it beside the other; --replace gives the other up, with its "
+          "members and tunnels";
+    }
     return std::unexpected(overlay.error());
   }
   if (context.json) {

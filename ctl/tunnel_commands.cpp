@@ -147,6 +147,9 @@ Outcome create(const Context& context, Common& common) {
   request.set_request_id(request_id());
   auto created = agent->call(&v1::Agent::Stub::CreateTunnel, request);
   if (!created) {
+    if (created.error().code == grpc::StatusCode::ALREADY_EXISTS) {
+      created.error().next = "choose another name with --name, or delete the old one first";
+    }
     return std::unexpected(created.error());
   }
   const std::string name = created->name();

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "ctl/text.hpp"
+#include "overlay/network.hpp"
 
 namespace simplon::ctl {
 
@@ -16,6 +17,50 @@ Answer<net::Endpoint> listen_endpoint(const std::string& typed) {
     return trouble(Exit::usage, "--listen: " + typed + " is not an address");
   }
   return *endpoint;
+}
+
+void add_serve_words(CLI::App& command, ServeWords& words) {
+  command
+      .add_option("--listen", words.listen, "Where; 9090 means 127.0.0.1:9090, port 0 a free one")
+      ->type_name("ADDR:PORT");
+  command
+      .add_option("--identity", words.identity,
+                  "On the overlay of this identity; several tools may use one file at once")
+      ->type_name("FILE");
+  command.add_option("--service", words.service, "The name there; with --identity")
+      ->type_name("NAME");
+}
+
+Answer<ServeAt> serve_at(const ServeWords& words, const std::string& tool) {
+  if (words.listen.empty() == words.service.empty()) {
+    return trouble(Exit::usage,
+                   tool +
+                       ": say where: either --listen ADDR:PORT, or --identity FILE --service "
+                       "NAME",
+                   "for example: simplonctl " + tool + " --listen 127.0.0.1:0; see --help");
+  }
+  if (words.listen.empty()) {
+    if (auto valid = check_service(words.service, "--service"); !valid) {
+      return std::unexpected(valid.error());
+    }
+    if (words.identity.empty()) {
+      return trouble(Exit::usage, tool + ": --service needs --identity FILE, too");
+    }
+    return ServeAt{std::nullopt, words.service};
+  }
+  const auto listen = listen_endpoint(words.listen);
+  if (!listen) {
+    return std::unexpected(listen.error());
+  }
+  return ServeAt{*listen, {}};
+}
+
+Outcome check_service(const std::string& typed, const std::string& option) {
+  if (!overlay::valid_service_name(typed)) {
+    return trouble(Exit::usage, option + ": \"" + typed.substr(0, 100) +
+                                    "\" is not a service name: a to z, 0 to 9 and -, at most 63");
+  }
+  return {};
 }
 
 void add_test_commands(CLI::App& app, Context& context) {

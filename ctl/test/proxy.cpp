@@ -22,6 +22,16 @@ net::awaitable<Dialed> connect_to(net::Loop& loop, tunnel::Target target,
   co_return http::Upstream{.stream = std::move(*stream), .authority = authority};
 }
 
+net::awaitable<Dialed> connect_to(net::Loop& loop, NetworkPtr network, std::string service,
+                                  std::string id, net::TimePoint deadline) {
+  auto dialed = co_await dial(loop, std::move(network), service, std::move(id), deadline);
+  if (!dialed) {
+    std::cerr << "service " << service << ": " << dialed.error().message() << "\n";
+    co_return std::unexpected(dialed.error());
+  }
+  co_return http::Upstream{.stream = std::move(dialed->stream)};
+}
+
 }  // namespace
 
 std::expected<std::string, base::Failure> FixedEnds::route(std::string_view) {
@@ -47,6 +57,13 @@ Dial dial_target(net::Loop& loop, tunnel::Target target,
   return [&loop, target = std::move(target), tls = std::move(tls)](const std::string&,
                                                                    net::TimePoint deadline) {
     return connect_to(loop, target, tls, deadline);
+  };
+}
+
+Dial dial_service(net::Loop& loop, NetworkPtr network, std::string service) {
+  return [&loop, network = std::move(network), service = std::move(service)](
+             const std::string& id, net::TimePoint deadline) {
+    return connect_to(loop, network, service, id, deadline);
   };
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "ctl/test/overlay_door.hpp"
 #include "http/engine.hpp"
 #include "net/tls.hpp"
 #include "tunnel/idle_pool.hpp"
@@ -37,5 +38,8 @@ class FixedEnds final : public http::Ends {
 /// standard error with the target's address, which the client does not learn.
 Dial dial_target(net::Loop& loop, tunnel::Target target,
                  std::shared_ptr<const net::TlsContext> tls);
+
+/// A service of an overlay.
+Dial dial_service(net::Loop& loop, NetworkPtr network, std::string service);
 
 }  // namespace simplon::ctl

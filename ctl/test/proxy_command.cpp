@@ -1,6 +1,7 @@
 // The words of "test proxy".
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
@@ -13,24 +14,57 @@
 namespace simplon::ctl {
 namespace {
 
-struct ProxyWords {
-  std::string listen;
+struct ProxyWords : ServeWords {
   std::string to;
+  std::string to_service;
 };
 
-net::awaitable<Outcome> serve_proxy(net::Loop& loop, net::Endpoint listen, bool json, Dial dial) {
-  const auto ends = std::make_shared<FixedEnds>(loop, std::move(dial));
-  const auto drain = std::make_shared<http::Drain>();
-  co_return co_await serve_tcp(loop, listen, json, [&loop, ends, drain](Arrived arrived) {
-    http::Policy policy;
+struct ProxyPlan {
+  ServeAt at;
+  std::optional<overlay::IdentityFile> identity;
+  tunnel::Target target;  // unless to_service
+  std::shared_ptr<const net::TlsContext> tls;
+  std::string to_service;
+  bool json = false;
+};
+
+// As a share does for what comes from the overlay, as an access for what comes from a listener.
+std::shared_ptr<const http::Policy> policy_for(const ProxyPlan& plan, const Arrived& arrived) {
+  http::Policy policy;
+  if (plan.at.listen) {
     policy.forwarding = http::Forwarding::append;
     policy.client_address = arrived.address;
     policy.hop = base::Hop::access;
+  } else {
+    policy.forwarding = http::Forwarding::pass;
+    policy.hop = base::Hop::share;
+  }
+  return std::make_shared<const http::Policy>(std::move(policy));
+}
+
+net::awaitable<Outcome> serve_proxy(net::Loop& loop, std::shared_ptr<const ProxyPlan> plan) {
+  NetworkPtr network;
+  if (plan->identity) {
+    auto entered = co_await enter(loop, *plan->identity, loop.now() + kOverlayTimeout);
+    if (!entered) {
+      co_return trouble(Exit::failed, "overlay: " + entered.error(), kHubAdvice);
+    }
+    network = std::move(*entered);
+  }
+  Dial dial = plan->to_service.empty() ? dial_target(loop, plan->target, plan->tls)
+                                       : dial_service(loop, network, plan->to_service);
+  const auto ends = std::make_shared<FixedEnds>(loop, std::move(dial));
+  const auto drain = std::make_shared<http::Drain>();
+  Serve serve = [&loop, plan, ends, drain](Arrived arrived) {
+    auto policy = policy_for(*plan, arrived);
     net::spawn(loop, "connection",
-               http::serve(std::move(arrived.stream), ends,
-                           std::make_shared<const http::Policy>(std::move(policy)),
+               http::serve(std::move(arrived.stream), ends, std::move(policy),
                            std::move(arrived.id), drain));
-  });
+  };
+  if (plan->at.listen) {
+    co_return co_await serve_tcp(loop, *plan->at.listen, plan->json, std::move(serve));
+  }
+  co_return co_await serve_overlay(loop, network, plan->at.service, plan->json, std::move(serve));
 }
 
 Answer<tunnel::Target> http_target(const std::string& typed) {
@@ -64,15 +98,16 @@ Answer<std::shared_ptr<const net::TlsContext>> tls_of(const tunnel::Target& targ
   return *context;
 }
 
-Outcome run_proxy(const Context& context, const ProxyWords& words) {
-  if (words.listen.empty() || words.to.empty()) {
+// Where to: --to or --to-service.
+Outcome put_destination(const ProxyWords& words, ProxyPlan& plan) {
+  if (words.to.empty() == words.to_service.empty()) {
     return trouble(Exit::usage,
-                   "test proxy: say from where, with --listen ADDR:PORT, and where "
-                   "to, with --to http://HOST:PORT");
+                   "test proxy: say where to: either --to http://HOST:PORT, or --identity FILE "
+                   "--to-service NAME");
   }
-  const auto listen = listen_endpoint(words.listen);
-  if (!listen) {
-    return std::unexpected(listen.error());
+  if (!words.to_service.empty()) {
+    plan.to_service = words.to_service;
+    return check_service(words.to_service, "--to-service");
   }
   const auto target = http_target(words.to);
   if (!target) {
@@ -82,9 +117,33 @@ Outcome run_proxy(const Context& context, const ProxyWords& words) {
   if (!tls) {
     return std::unexpected(tls.error());
   }
-  return run_tool([&](net::Loop& loop) {
-    return serve_proxy(loop, *listen, context.json, dial_target(loop, *target, *tls));
-  });
+  plan.target = *target;
+  plan.tls = *tls;
+  return {};
+}
+
+Outcome run_proxy(const Context& context, const ProxyWords& words) {
+  const auto at = serve_at(words, "test proxy");
+  if (!at) {
+    return std::unexpected(at.error());
+  }
+  const auto plan = std::make_shared<ProxyPlan>();
+  plan->at = *at;
+  plan->json = context.json;
+  if (auto put = put_destination(words, *plan); !put) {
+    return put;
+  }
+  if (!at->listen || !plan->to_service.empty()) {
+    if (words.identity.empty()) {
+      return trouble(Exit::usage, "test proxy: --to-service needs --identity FILE, too");
+    }
+    auto identity = read_identity(words.identity);
+    if (!identity) {
+      return std::unexpected(identity.error());
+    }
+    plan->identity = std::move(*identity);
+  }
+  return run_tool([&plan](net::Loop& loop) { return serve_proxy(loop, plan); });
 }
 
 }  // namespace
@@ -93,15 +152,17 @@ void add_proxy(CLI::App& app, Context& context) {
   auto words = std::make_shared<ProxyWords>();
   auto* command = app.add_subcommand("proxy", "The tunnels' HTTP proxy alone, without an agent");
   command->footer(
-      "Example:\n"
-      "  simplonctl test proxy --listen 127.0.0.1:1111 --to http://localhost:9090");
-  command
-      ->add_option("--listen", words->listen, "Where; 1111 means 127.0.0.1:1111, port 0 a free one")
-      ->type_name("ADDR:PORT");
+      "Examples:\n"
+      "  simplonctl test proxy --listen 127.0.0.1:1111 --to http://localhost:9090\n"
+      "  simplonctl test proxy --identity host.json --service ws2 --to http://localhost:9090\n"
+      "  simplonctl test proxy --listen 127.0.0.1:1112 --identity client.json --to-service ws2");
+  add_serve_words(*command, *words);
   command
       ->add_option("--to", words->to,
                    "Where to: 9090, localhost:9090, http://…, https://… or unix:/path")
       ->type_name("TARGET");
+  command->add_option("--to-service", words->to_service, "Where to: a service on the overlay")
+      ->type_name("NAME");
   command->callback([words, &context] {
     context.run = [words, &context] { return run_proxy(context, *words); };
   });

@@ -25,6 +25,9 @@ void say_ready(bool json, const std::string& field, const std::string& value,
   }
 }
 
+// Raw streams are bytes, and our bytes are HTTP: those are served, too.
+bool served(overlay::StreamKind kind) { return kind != overlay::StreamKind::control; }
+
 }  // namespace
 
 net::awaitable<Outcome> serve_tcp(net::Loop& loop, net::Endpoint listen, bool json, Serve serve) {
@@ -42,6 +45,29 @@ net::awaitable<Outcome> serve_tcp(net::Loop& loop, net::Endpoint listen, bool js
            base::new_id()});
   });
   say_ready(json, "url", url, "listening on " + url);
+  net::Gate never(loop);
+  (void)co_await never.wait_until();
+  co_return Outcome{};
+}
+
+net::awaitable<Outcome> serve_overlay(net::Loop& loop, NetworkPtr network, std::string service,
+                                      bool json, Serve serve) {
+  // Called on this one loop, one stream at a time.
+  auto take = [serve = std::move(serve)](std::unique_ptr<overlay::Inbound> inbound) {
+    if (!served(inbound->kind())) {
+      return;  // dropping it refuses it
+    }
+    Arrived arrived{inbound->stream(), {}, inbound->connection_id()};
+    inbound->accept();
+    serve(std::move(arrived));
+  };
+  const auto hosted =
+      co_await host(loop, network, service, std::move(take), loop.now() + kOverlayTimeout);
+  if (!hosted) {
+    co_return trouble(Exit::failed, "overlay: service " + service + ": " + hosted.error(),
+                      "if the name belongs to somebody else, choose another with --service");
+  }
+  say_ready(json, "service", service, "hosting service " + service + " as " + network->self());
   net::Gate never(loop);
   (void)co_await never.wait_until();
   co_return Outcome{};

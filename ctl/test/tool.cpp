@@ -5,7 +5,6 @@
 #include <memory>
 
 #include <boost/asio/signal_set.hpp>
-#include <sodium/core.h>
 
 namespace simplon::ctl {
 namespace {
@@ -24,9 +23,6 @@ net::awaitable<void> run(net::Loop& loop, net::awaitable<Outcome> tool,
 }  // namespace
 
 Outcome run_tool(const std::function<net::awaitable<Outcome>(net::Loop&)>& tool) {
-  if (sodium_init() < 0) {
-    return trouble(Exit::failed, "no source of random numbers");
-  }
   const auto outcome = std::make_shared<Outcome>();
   net::Loop loop;
   boost::asio::signal_set signals(loop.context(), SIGINT, SIGTERM, SIGHUP);

@@ -5,7 +5,9 @@
 
 #include <google/protobuf/struct.pb.h>
 
+#include "base/ids.hpp"
 #include "ctl/output.hpp"
+#include "ctl/test/overlay_door.hpp"
 #include "net/resolve.hpp"
 #include "net/tcp.hpp"
 #include "net/tls.hpp"
@@ -79,6 +81,34 @@ net::awaitable<Answer<net::StreamPtr>> open_tls(net::StreamPtr stream, std::stri
   co_return std::move(*opened);
 }
 
+// The whole of the overlay's part: the link to the hub, then a stream to the service.
+net::awaitable<Answer<net::StreamPtr>> open_service(net::Loop& loop, WebsocketTest test,
+                                                    NetworkPtr* network, Steps& steps,
+                                                    net::TimePoint deadline) {
+  const auto limit = test.echo.timeout;
+  const std::string hub = hub_of(*test.identity);
+  steps.enter("connect");
+  auto entered = co_await enter(loop, std::move(*test.identity), deadline);
+  if (!entered) {
+    const bool late = loop.now() >= deadline;
+    co_return steps.failed((late ? "timed out after " + shown(limit) + "; " : "") + entered.error(),
+                           kHubAdvice);
+  }
+  *network = std::move(*entered);
+  steps.say(hub + " as " + (*network)->self());
+
+  steps.enter("open");
+  auto dialed = co_await dial(loop, *network, test.service, base::new_id(), deadline);
+  if (!dialed) {
+    const auto& failure = dialed.error();
+    co_return steps.failed(failure.code == base::Errc::timed_out
+                               ? "timed out after " + shown(limit) + "; " + failure.message()
+                               : "service " + test.service + ": " + failure.message());
+  }
+  steps.say("service " + test.service + ", path " + dialed->path);
+  co_return std::move(dialed->stream);
+}
+
 void print(const Steps& steps, const std::string& received) {
   google::protobuf::Struct out;
   auto& fields = *out.mutable_fields();
@@ -99,11 +129,17 @@ void print(const Steps& steps, const std::string& received) {
 net::awaitable<Outcome> test_websocket(net::Loop& loop, WebsocketTest test) {
   const auto steps = std::make_shared<Steps>(loop, std::cout, test.json);
   const auto deadline = loop.now() + test.echo.timeout;
-  auto stream = co_await connect(loop, test.url, test.echo.timeout, *steps, deadline);
+  NetworkPtr network;  // outlives its streams
+  Answer<net::StreamPtr> stream;
+  if (test.identity) {
+    stream = co_await open_service(loop, test, &network, *steps, deadline);
+  } else {
+    stream = co_await connect(loop, test.url, test.echo.timeout, *steps, deadline);
+  }
   if (!stream) {
     co_return std::unexpected(stream.error());
   }
-  if (test.url.tls) {
+  if (!test.identity && test.url.tls) {
     stream =
         co_await open_tls(std::move(*stream), test.url.host, test.echo.timeout, *steps, deadline);
     if (!stream) {

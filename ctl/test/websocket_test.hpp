@@ -3,20 +3,25 @@
 // Cancellation: the coroutine may be destroyed at any point; its streams are reset then.
 #pragma once
 
+#include <optional>
+
 #include "ctl/outcome.hpp"
 #include "ctl/test/websocket_client.hpp"
 #include "ctl/test/websocket_url.hpp"
 #include "net/async.hpp"
+#include "overlay/embedded/identity.hpp"
 
 namespace simplon::ctl {
 
 struct WebsocketTest {
-  WebsocketUrl url;
+  WebsocketUrl url;                                 ///< where there is no identity
+  std::optional<overlay::IdentityFile> identity{};  ///< then to `service` of its overlay
+  std::string service{};
   EchoOptions echo;
   bool json = false;
 };
 
-/// Steps resolve, connect, open (where there is TLS), handshake, echo, all within
+/// Steps resolve, connect, open (where there is TLS or an overlay), handshake, echo, all within
 /// `test.echo.timeout`. Prints to standard output.
 net::awaitable<Outcome> test_websocket(net::Loop& loop, WebsocketTest test);
 

@@ -8,7 +8,6 @@
 namespace simplon::ctl {
 namespace {
 
-constexpr char kEchoPath[] = "/echo";
 constexpr std::size_t kMaxPath = 8 * 1024;
 
 bool all_digits(std::string_view text) {

@@ -8,6 +8,9 @@
 
 namespace simplon::ctl {
 
+/// Where the test endpoint has its websocket.
+inline constexpr char kEchoPath[] = "/echo";
+
 struct WebsocketUrl {
   bool tls = false;
   std::string host;  ///< an IPv6 address without brackets

@@ -1,0 +1,134 @@
+#include "ctl/test/overlay_door.hpp"
+
+#include <iostream>
+#include <utility>
+
+#include "overlay/embedded/embedded.hpp"
+
+namespace simplon::ctl {
+namespace {
+
+using overlay::LinkState;
+
+// Waits until `source`, a network or a listener, is up; false when the deadline came first.
+template <class Source>
+net::awaitable<bool> up(net::Loop& loop, Source& source, net::TimePoint deadline) {
+  const auto changed = std::make_shared<std::shared_ptr<net::Gate>>();
+  source.on_change([changed] {
+    if (*changed) {
+      (*changed)->open();
+    }
+  });
+  bool in_time = true;
+  while (in_time && source.status().state != LinkState::up) {
+    const auto gate = *changed = std::make_shared<net::Gate>(loop);
+    in_time = co_await gate->wait_until(deadline);
+  }
+  source.on_change([] {});
+  co_return source.status().state == LinkState::up;
+}
+
+std::string why(const overlay::LinkStatus& status) {
+  return status.last_error.empty() ? std::string(overlay::to_string(status.state))
+                                   : status.last_error;
+}
+
+}  // namespace
+
+Answer<overlay::IdentityFile> read_identity(const std::string& file) {
+  auto identity = overlay::load_identity(file);
+  if (identity.ok()) {
+    return *std::move(identity);
+  }
+  const std::string what = "--identity: " + std::string(identity.status().message());
+  switch (identity.status().code()) {
+    case absl::StatusCode::kUnimplemented:
+      return trouble(Exit::usage,
+                     "--identity: " + file +
+                         " is an OpenZiti identity, and the OpenZiti overlay is not in this "
+                         "version yet",
+                     "an identity of a hub: simplonctl identity create NAME --out FILE");
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kInvalidArgument:
+      return trouble(Exit::usage, what,
+                     "make one with: simplonctl identity create NAME --out FILE");
+    default:
+      return trouble(Exit::failed, what);
+  }
+}
+
+std::string hub_of(const overlay::IdentityFile& identity) {
+  std::string out = "hub ";
+  for (const auto& address : identity.addresses) {
+    out += (&address == &identity.addresses.front() ? "" : ", ") + address;
+  }
+  return out;
+}
+
+net::awaitable<std::expected<NetworkPtr, std::string>> enter(net::Loop& loop,
+                                                             overlay::IdentityFile identity,
+                                                             net::TimePoint deadline) {
+  const std::string hub = hub_of(identity);
+  auto network = overlay::make_embedded_network(
+      loop, {.identity = std::move(identity), .loops = {&loop}, .budget = nullptr});
+  if (!network.ok()) {
+    co_return std::unexpected(std::string(network.status().message()));
+  }
+  const NetworkPtr shared = std::move(*network);
+  if (!co_await up(loop, *shared, deadline)) {
+    co_return std::unexpected(hub + ": " + why(shared->status()));
+  }
+  co_return shared;
+}
+
+net::awaitable<std::expected<std::shared_ptr<overlay::Listener>, std::string>> host(
+    net::Loop& loop, NetworkPtr network, std::string service,
+    std::function<void(std::unique_ptr<overlay::Inbound>)> handler, net::TimePoint deadline) {
+  auto listener =
+      co_await network->listen({.service = service, .allow_frontends = true}, std::move(handler));
+  if (!listener) {
+    co_return std::unexpected(listener.error().message());
+  }
+  const std::shared_ptr<overlay::Listener> shared = std::move(*listener);
+  if (!co_await up(loop, *shared, deadline)) {
+    co_return std::unexpected(why(shared->status()));
+  }
+  shared->on_change([source = std::weak_ptr(shared), service, lost = false]() mutable {
+    const auto still = source.lock();
+    if (!still) {
+      return;
+    }
+    const auto status = still->status();
+    const bool now_lost = status.state != LinkState::up;
+    if (now_lost && !lost) {
+      std::cerr << "service " << service << " is not on the overlay now (" << why(status)
+                << "); trying again\n";
+    } else if (!now_lost && lost) {
+      std::cerr << "service " << service << " is on the overlay again\n";
+    }
+    lost = now_lost;
+  });
+  co_return shared;
+}
+
+net::awaitable<std::expected<overlay::Dialed, base::Failure>> dial(net::Loop& loop,
+                                                                   NetworkPtr network,
+                                                                   std::string service,
+                                                                   std::string id,
+                                                                   net::TimePoint deadline) {
+  overlay::DialOptions options;
+  options.service = std::move(service);
+  options.connection_id = std::move(id);
+  options.deadline = deadline;
+  auto dialed = co_await network->dial(loop, std::move(options));
+  if (!dialed) {
+    co_return std::unexpected(dialed.error().failure);
+  }
+  if (co_await dialed->status->decided(loop, deadline) != overlay::OpenStatus::State::accepted) {
+    dialed->stream->reset();
+    co_return std::unexpected(dialed->status->refusal().failure);
+  }
+  co_return std::move(*dialed);
+}
+
+}  // namespace simplon::ctl
