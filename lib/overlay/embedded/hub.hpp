@@ -77,7 +77,8 @@ class Hub {
   /// ALREADY_EXISTS.
   virtual absl::StatusOr<IssuedIdentity> sign(std::string_view name, std::string_view request,
                                               bool frontend) = 0;
-  /// The hub agent's own identity (may run frontends), the same at every start.
+  /// The hub agent's own identity (may run frontends), the same at every start; also in the file
+  /// hub-identity.json beside the database. FAILED_PRECONDITION before listen().
   virtual absl::StatusOr<IdentityFile> own_identity() = 0;
 
   /// Members other than the hub's own agent exist (a join elsewhere would abandon them).
