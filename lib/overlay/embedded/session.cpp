@@ -57,17 +57,23 @@ net::Result<net::StreamPtr> SessionCore::open_stream() {
   if (!usable()) {
     return base::fail(Errc::draining);
   }
-  if (unacknowledged_ >= max_unacknowledged_ || streams_.size() >= max_streams_ ||
-      backlog() >= kSendQueueHard) {
+  const bool hold = unacknowledged_ >= max_unacknowledged_ || !held_.empty();
+  if (streams_.size() >= max_streams_ || backlog() + held_bytes_ >= kSendQueueHard ||
+      (hold && held_.size() >= kMaxHeldOpens)) {
     return base::fail(Errc::limit_exceeded);
   }
   const std::uint32_t id = std::exchange(next_id_, next_id_ + 2);
   auto stream =
       std::make_shared<SessionStream>(shared_from_this(), id, send_window_, receive_window_);
-  streams_.emplace(id, Entry{stream.get(), true});
-  ++unacknowledged_;
+  streams_.emplace(id, Entry{stream.get(), !hold});
   ++stats_.opened;
-  control({.type = FrameType::window_update, .flags = frame_flag::kSyn, .stream = id});
+  if (hold) {
+    stream->held_ = &held_.emplace_back(HeldOpen{.id = id});
+    stream->batch_ = std::numeric_limits<std::uint64_t>::max();
+  } else {
+    ++unacknowledged_;
+    control({.type = FrameType::window_update, .flags = frame_flag::kSyn, .stream = id});
+  }
   return stream;
 }
 
@@ -139,13 +145,20 @@ bool SessionCore::shed() {
 
 SessionCore::Table::iterator SessionCore::erase(Table::iterator at) {
   if (at->second.unacknowledged) {
-    --unacknowledged_;
+    acknowledged();
   }
   const auto next = streams_.erase(at);
   if (streams_.empty()) {
     idle_since_ = loop().now();
   }
   return next;
+}
+
+void SessionCore::acknowledged() {
+  --unacknowledged_;
+  if (!held_.empty()) {
+    schedule_flush();  // which releases the next
+  }
 }
 
 void SessionCore::drop(std::uint32_t id) {
@@ -220,6 +233,7 @@ void SessionCore::end(std::error_code why, std::optional<GoAway> farewell, Close
       entry.stream->fail(Errc::link_lost);
     }
   }
+  held_.clear();
   for (SessionStream* stream : std::exchange(flushing_, {})) {
     stream->flushing_ = false;
     stream->notify_later(Event::flushed, Errc::link_lost);

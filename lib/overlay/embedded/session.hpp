@@ -28,6 +28,9 @@ inline constexpr std::uint32_t kInitialWindow = 64 * 1024;
 inline constexpr std::uint32_t kYamuxWindow = 256 * 1024;
 inline constexpr std::uint32_t kMaxWindow = 16 * 1024 * 1024;
 
+/// A burst of so many clients is taken at once.
+inline constexpr std::size_t kMaxHeldOpens = 4096;
+
 inline constexpr std::chrono::seconds kPingInterval{15};
 inline constexpr std::chrono::seconds kDeadAfter{45};
 
@@ -36,7 +39,8 @@ struct SessionOptions {
   std::shared_ptr<MemoryBudget> budget;
   /// Open streams of both sides together.
   std::size_t max_streams = 32 * 1024;
-  /// Opens that the other side has not acknowledged; then open_stream() fails.
+  /// Opens that the other side has not acknowledged. Further ones, and their first write, wait for
+  /// an acknowledgement, at most kMaxHeldOpens; then open_stream() fails.
   std::size_t max_unacknowledged = 256;
 };
 

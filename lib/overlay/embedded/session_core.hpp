@@ -37,6 +37,13 @@ inline constexpr int kDeadPings = 2;
 
 class SessionStream;
 
+/// An open that waits until earlier ones are acknowledged, with what its stream wrote and ended.
+struct HeldOpen {
+  std::uint32_t id;
+  std::vector<std::byte> bytes;
+  bool fin = false;
+};
+
 class SessionCore final : public Session,
                           public net::Waiter,
                           public FrameSink,
@@ -83,7 +90,7 @@ class SessionCore final : public Session,
  private:
   struct Entry {
     SessionStream* stream;  // null: closed here, the peer has not ended its direction yet
-    bool unacknowledged;
+    bool unacknowledged;    // a SYN is under way
   };
   using Table = std::unordered_map<std::uint32_t, Entry>;
   enum class Close { flush, now };
@@ -105,11 +112,13 @@ class SessionCore final : public Session,
   bool violation();
 
   // session_send.cpp
+  std::size_t hold(SessionStream& stream, std::span<const net::Buffer> from, std::size_t wanted);
   void queue(std::vector<std::byte>& to, const FrameHeader& header);
   void control(const FrameHeader& header);
   std::size_t backlog() const { return sending_.size() - sending_done_ + data_.size(); }
   void schedule_flush();
   void flush();
+  void release_held();
   bool write_transport();
   void sent(std::size_t count);
   void serve_parked();
@@ -118,6 +127,11 @@ class SessionCore final : public Session,
 
   // session.cpp
   Table::iterator erase(Table::iterator at);
+  void acknowledged();
+  /// One of our numbers whose open has not been sent yet. They are sent in order.
+  bool held(std::uint32_t id) const {
+    return !held_.empty() && id % 2 == next_id_ % 2 && id >= held_.front().id;
+  }
   void drop(std::uint32_t id);
   void linger(std::uint32_t id);
   void end_lingering();
@@ -141,6 +155,8 @@ class SessionCore final : public Session,
   std::unordered_set<SessionStream*> unread_;
   std::uint32_t next_id_;
   std::size_t unacknowledged_ = 0;
+  std::deque<HeldOpen> held_;  // in the order of their numbers; not all exist any more
+  std::size_t held_bytes_ = 0;
   std::deque<std::pair<net::TimePoint, std::uint32_t>> lingering_;
   net::Timer linger_timer_;
   net::TimePoint idle_since_;
@@ -225,6 +241,7 @@ class SessionStream final : public net::Stream {
   bool received_fin_ = false;
   bool parked_ = false;
   bool wrote_ = false;
+  HeldOpen* held_ = nullptr;  // in the session's queue
   std::uint32_t send_window_;
   std::uint64_t turn_ = 0;
   std::size_t turn_bytes_ = 0;

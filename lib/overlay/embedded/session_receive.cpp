@@ -148,7 +148,7 @@ bool SessionCore::stream_frame(const FrameHeader& header) {
       return false;
     }
     at = streams_.find(header.stream);
-  } else if (!peers_number && header.stream >= next_id_) {
+  } else if (!peers_number && (header.stream >= next_id_ || held(header.stream))) {
     return violation();
   }
   if (at == streams_.end()) {
@@ -156,7 +156,7 @@ bool SessionCore::stream_frame(const FrameHeader& header) {
   }
   Entry& entry = at->second;
   if (header.has(frame_flag::kAck) && std::exchange(entry.unacknowledged, false)) {
-    --unacknowledged_;
+    acknowledged();
   }
   if (header.has(frame_flag::kRst)) {
     const auto stream = entry.stream == nullptr ? nullptr : entry.stream->shared_from_this();

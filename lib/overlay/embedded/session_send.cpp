@@ -9,13 +9,16 @@ using net::Errc;
 using net::Event;
 
 std::size_t SessionCore::take(SessionStream& stream, std::span<const net::Buffer> from) {
-  if (stream.turn_ != turn_) {
-    stream.turn_ = turn_;
-    stream.turn_bytes_ = 0;
-  }
   std::size_t wanted = 0;
   for (const net::Buffer& piece : from) {
     wanted += piece.size();
+  }
+  if (stream.held_ != nullptr) {
+    return hold(stream, from, wanted);
+  }
+  if (stream.turn_ != turn_) {
+    stream.turn_ = turn_;
+    stream.turn_bytes_ = 0;
   }
   std::size_t room = backlog() < kSendQueue ? kStreamTurn - stream.turn_bytes_ : 0;
   if (!stream.wrote_ && wanted <= kFirstWrite && backlog() < kSendQueueHard) {
@@ -41,13 +44,65 @@ std::size_t SessionCore::take(SessionStream& stream, std::span<const net::Buffer
   return count;
 }
 
+// The first write of a stream whose open waits.
+std::size_t SessionCore::hold(SessionStream& stream, std::span<const net::Buffer> from,
+                              std::size_t wanted) {
+  if (stream.wrote_ || wanted > kFirstWrite) {
+    return 0;
+  }
+  stream.wrote_ = true;
+  stream.send_window_ -= static_cast<std::uint32_t>(wanted);
+  held_bytes_ += wanted;
+  for (const net::Buffer& piece : from) {
+    stream.held_->bytes.insert(stream.held_->bytes.end(), piece.begin(), piece.end());
+  }
+  return wanted;
+}
+
+void SessionCore::release_held() {
+  while (!held_.empty() && unacknowledged_ < max_unacknowledged_ && alive_) {
+    const HeldOpen open = std::move(held_.front());
+    held_.pop_front();
+    held_bytes_ -= open.bytes.size();
+    const auto at = streams_.find(open.id);
+    if (at == streams_.end()) {
+      continue;  // reset meanwhile
+    }
+    ++unacknowledged_;
+    at->second.unacknowledged = true;
+    SessionStream* const stream = at->second.stream;
+    if (!open.bytes.empty()) {
+      queue(data_, {.type = FrameType::data,
+                    .stream = open.id,
+                    .length = static_cast<std::uint32_t>(open.bytes.size())});
+      data_.insert(data_.end(), open.bytes.begin(), open.bytes.end());
+    }
+    if (open.fin) {
+      queue(data_,
+            {.type = FrameType::window_update, .flags = frame_flag::kFin, .stream = open.id});
+    }
+    if (stream != nullptr) {
+      stream->held_ = nullptr;
+      stream->batch_ = batch_;
+      stream->notify_later(Event::writable);
+    } else {
+      linger(open.id);
+    }
+    control({.type = FrameType::window_update, .flags = frame_flag::kSyn, .stream = open.id});
+  }
+}
+
 bool SessionCore::has_room(const SessionStream& stream) const {
+  if (stream.held_ != nullptr) {
+    return !stream.wrote_;
+  }
   const bool turn_left = stream.turn_ != turn_ || stream.turn_bytes_ < kStreamTurn;
   return stream.send_window_ != 0 && turn_left && backlog() < kSendQueue;
 }
 
 void SessionCore::park(SessionStream& stream) {
-  if (!std::exchange(stream.parked_, true)) {
+  // A held stream is woken when its open goes out.
+  if (stream.held_ == nullptr && !std::exchange(stream.parked_, true)) {
     parked_.push_back(stream.id_);
     schedule_flush();
   }
@@ -55,6 +110,11 @@ void SessionCore::park(SessionStream& stream) {
 
 void SessionCore::send_fin(SessionStream& stream) {
   stream.sent_fin_ = true;
+  if (stream.held_ != nullptr) {
+    stream.held_->fin = true;
+    stream.notify_later(Event::writable);
+    return;
+  }
   stream.batch_ = batch_;
   queue(data_, {.type = FrameType::window_update, .flags = frame_flag::kFin, .stream = stream.id_});
   if (stream.received_fin_) {
@@ -75,7 +135,9 @@ void SessionCore::abandon(SessionStream& stream, bool unread) {
     erase(at);
   } else {
     at->second.stream = nullptr;
-    linger(stream.id_);
+    if (!held(stream.id_)) {
+      linger(stream.id_);
+    }
   }
 }
 
@@ -84,6 +146,9 @@ void SessionCore::send_reset(const SessionStream& stream, std::uint32_t code) {
   const auto at = streams_.find(stream.id_);
   if (at != streams_.end() && (at->second.stream == nullptr || at->second.stream == &stream)) {
     erase(at);
+    if (held(stream.id_)) {
+      return;  // the peer never hears of it
+    }
     control({.type = FrameType::window_update,
              .flags = frame_flag::kRst,
              .stream = stream.id_,
@@ -126,7 +191,8 @@ void SessionCore::schedule_flush() {
 
 void SessionCore::flush() {
   ++turn_;
-  if (!write_transport()) {
+  release_held();
+  if (finished_ || !write_transport()) {
     return;
   }
   if (alive_) {

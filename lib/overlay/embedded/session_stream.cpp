@@ -177,6 +177,7 @@ void SessionStream::detach() {
 
 void SessionStream::fail(std::error_code why) {
   send_failure_ = why;
+  held_ = nullptr;
   if (!received_fin_) {
     receive_failure_ = why;
     drop_unread();

@@ -333,19 +333,97 @@ TEST(Session, AFlushIsOverWhenTheTransportHasIt) {
   EXPECT_EQ(probe.error, Errc::link_lost);
 }
 
-TEST(Session, OpensThatNobodyAcknowledgesAreLimited) {
-  RawPeer peer(SessionRole::client, {.max_unacknowledged = 3});
+/// The streams whose opens are among the frames.
+std::vector<std::uint32_t> opens(const std::vector<FrameHeader>& frames) {
+  std::vector<std::uint32_t> streams;
+  for (const FrameHeader& frame : frames) {
+    if (frame.type == FrameType::window_update && frame.has(frame_flag::kSyn)) {
+      streams.push_back(frame.stream);
+    }
+  }
+  return streams;
+}
+using Numbers = std::vector<std::uint32_t>;
+
+TEST(Session, OpensWaitUntilEarlierOnesAreAcknowledged) {
+  RawPeer peer(SessionRole::client, {.max_unacknowledged = 2});
   std::vector<StreamPtr> streams;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 7; ++i) {
+    streams.push_back(peer.end.open());
+    EXPECT_TRUE(write(*streams.back(), std::to_string(i)));
+  }
+  EXPECT_EQ(opens(peer.frames()), (Numbers{1, 3}));
+  EXPECT_EQ(peer.received, "01");
+  // More has to wait until the open is sent.
+  Probe writer;
+  EXPECT_EQ(streams[2]->try_write(net::as_buffer("x")).error(), Errc::would_block);
+  streams[2]->wait(net::Event::writable, writer);
+  Probe flusher;
+  streams[2]->wait(net::Event::flushed, flusher);
+  streams[3]->close();  // is delivered nevertheless
+  streams[4]->reset();  // is never sent
+  streams[5]->shutdown_send();
+  settle(peer.loop);
+  EXPECT_EQ(writer.calls + flusher.calls, 0);
+
+  peer.update(1, frame_flag::kAck);
+  EXPECT_EQ(opens(peer.frames()), Numbers{5});
+  EXPECT_EQ(peer.received, "2");
+  EXPECT_EQ(writer.calls, 1);
+  EXPECT_EQ(flusher.calls, 1);
+  peer.update(3, frame_flag::kRst);
+  const auto frames = peer.frames();
+  EXPECT_EQ(opens(frames), Numbers{7});
+  EXPECT_EQ(peer.received, "3");
+  EXPECT_TRUE(frames.back().has(frame_flag::kFin));
+  peer.update(5, frame_flag::kAck);
+  peer.update(7, frame_flag::kAck | frame_flag::kFin);
+  EXPECT_EQ(opens(peer.frames()), (Numbers{11, 13}));
+  EXPECT_EQ(peer.received, "56");
+  peer.update(15, frame_flag::kAck);
+  EXPECT_EQ(peer.end.ended.value_or(std::error_code()), Errc::protocol_error);
+}
+
+TEST(Session, AnAnswerToAnOpenThatWaitsEndsTheSession) {
+  RawPeer peer(SessionRole::client, {.max_unacknowledged = 1});
+  const auto first = peer.end.open();
+  const auto second = peer.end.open();
+  peer.frames();
+  peer.update(3, frame_flag::kAck);
+  EXPECT_EQ(peer.end.ended.value_or(std::error_code()), Errc::protocol_error);
+  EXPECT_EQ(read_error(*second), Errc::link_lost);
+}
+
+TEST(Session, ABurstOfOpensIsTakenUpToALimit) {
+  RawPeer peer(SessionRole::client);
+  std::vector<StreamPtr> streams;
+  for (std::size_t i = 0; i < 256 + kMaxHeldOpens; ++i) {
     streams.push_back(peer.end.open());
   }
   EXPECT_EQ(peer.end.session->open_stream().error(), Errc::limit_exceeded);
+  EXPECT_EQ(opens(peer.frames()).size(), 256U);
   peer.update(1, frame_flag::kAck);
   settle(peer.loop);
   EXPECT_TRUE(peer.end.session->open_stream());
-  // The number of a stream that was reset before its answer is free again, too.
-  streams[1]->reset();
-  EXPECT_TRUE(peer.end.session->open_stream());
+}
+
+TEST(Session, ABurstOfOpensArrives) {
+  SessionPair pair({.max_unacknowledged = 10});
+  std::vector<StreamPtr> streams;
+  for (int i = 0; i < 1000; ++i) {
+    streams.push_back(pair.client.open());
+    EXPECT_TRUE(write(*streams.back(), "hello"));
+    streams.back()->close();
+  }
+  settle(pair.loop);
+  ASSERT_EQ(pair.server.inbound.size(), 1000U);
+  for (const auto& stream : pair.server.inbound) {
+    EXPECT_EQ(read_now(*stream), "hello");
+    EXPECT_TRUE(at_end(*stream));
+    stream->close();
+  }
+  settle(pair.loop);
+  EXPECT_EQ(pair.client.session->stats().streams, 0U);
 }
 
 TEST(Session, StreamsOfBothSidesAreLimited) {
