@@ -30,9 +30,18 @@ Exchange::Exchange(const Connection& connection, const RequestHead& request)
   outcome_.target = request.target;
 }
 
+Exchange::~Exchange() {
+  if (body_) {
+    body_->disown();
+  }
+}
+
 net::awaitable<Exchange::End> Exchange::run() {
   const End end = co_await proceed();
   co_await finish();
+  if (end == End::switch_protocols) {
+    co_return end;
+  }
   if (body_) {
     outcome_.bytes_in += body_->bytes();
   }

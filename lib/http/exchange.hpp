@@ -33,16 +33,28 @@ class Exchange {
  public:
   /// What becomes of the client's connection.
   enum class End : std::uint8_t {
-    keep,    ///< the next request may come
-    close,   ///< in order
-    linger,  ///< in order, though the client may still be sending
-    cut,     ///< a response was not finished: the client must see that
-    gone,    ///< already closed: lost, or handed to a splice that has ended
+    keep,              ///< the next request may come
+    close,             ///< in order
+    linger,            ///< in order, though the client may still be sending
+    cut,               ///< a response was not finished: the client must see that
+    gone,              ///< already closed
+    switch_protocols,  ///< HTTP ends: switched() are the streams
+  };
+
+  /// Both streams of an upgraded connection, with what either side sent behind its head.
+  struct Switched {
+    net::StreamPtr client;
+    net::StreamPtr upstream;
   };
 
   Exchange(const Connection& connection, const RequestHead& request);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
+  /// Reports the outcome to the ends, unless the protocol was switched: then it is not over yet.
   net::awaitable<End> run();
+  Switched take_switched() { return std::move(switched_); }
 
  private:
   enum class Attempt : std::uint8_t { answered, retry };
@@ -98,6 +110,7 @@ class Exchange {
   bool deadline_set_ = false;
 
   End end_ = End::close;
+  Switched switched_;
   Ends::Outcome outcome_;
   std::string out_;
 };

@@ -29,7 +29,7 @@ struct Timeouts {
   std::chrono::milliseconds response{0};      ///< request sent to response head; 0: unlimited
   /// A client that ended its direction may have vanished, or may wait for its answer: it counts as
   /// gone when the upstream is silent for so long.
-  std::chrono::milliseconds half_closed{5'000};
+  std::chrono::milliseconds half_closed{3'000};
   std::chrono::milliseconds linger{1'000};  ///< reading on after an early answer
 };
 

@@ -164,7 +164,7 @@ net::awaitable<bool> RequestBody::join(net::TimePoint deadline) {
 }
 
 net::awaitable<void> RequestBody::stop() {
-  ended_ = nullptr;
+  disown();
   if (state_ != State::pumping) {
     co_return;
   }

@@ -43,6 +43,8 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
   net::awaitable<bool> join(net::TimePoint deadline);
   /// Ends the pump without harm to the streams.
   net::awaitable<void> stop();
+  /// Calls nobody any more.
+  void disown() { ended_ = nullptr; }
 
   /// The response has begun: from now on the client may be silent for as long as it likes.
   void be_patient();

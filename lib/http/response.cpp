@@ -3,7 +3,6 @@
 
 #include "http/exchange.hpp"
 #include "http/prefixed_stream.hpp"
-#include "net/splice.hpp"
 
 namespace simplon::http {
 
@@ -205,18 +204,14 @@ net::awaitable<Exchange::End> Exchange::switch_protocols() {
   watch_.stop();
   out_.clear();
   append_response(out_, response_, {.from_target = policy_.hop == base::Hop::share});
-  outcome_.upgraded = true;
   if (!co_await net::write_all(client_.stream(), net::as_buffer(out_))) {
     co_return lose_client();
   }
-  auto from_client = with_prefix(client_.stream_ptr(), client_.bytes());
-  auto from_upstream = with_prefix(std::exchange(upstream_, {}).stream, inlet_->bytes());
+  switched_.client = with_prefix(client_.stream_ptr(), client_.bytes());
+  switched_.upstream = with_prefix(std::exchange(upstream_, {}).stream, inlet_->bytes());
   client_.consume(client_.bytes().size());
   inlet_.reset();
-  const auto result = co_await net::splice(std::move(from_client), std::move(from_upstream));
-  outcome_.bytes_in = result.forward;
-  outcome_.bytes_out = result.backward;
-  co_return End::gone;
+  co_return End::switch_protocols;
 }
 
 // Both connections end at once, because nobody is left to read or to answer.

@@ -150,7 +150,7 @@ TEST_F(Engine, CancelsTheOriginsRequestWhenTheClientEndsInItsBody) {
 TEST_F(Engine, AnswersAClientThatEndedItsDirection) {
   get();
   client_->end();
-  advance(seconds(4));
+  advance(seconds(2));
   EXPECT_EQ(answered(kOk), kOk);
   EXPECT_TRUE(client_->ended());
 }
@@ -158,7 +158,7 @@ TEST_F(Engine, AnswersAClientThatEndedItsDirection) {
 TEST_F(Engine, TakesAClientForGoneThatEndedAndHearsNothing) {
   get();
   client_->end();
-  advance(seconds(6));
+  advance(seconds(4));
   EXPECT_TRUE(origin().failure());
 }
 
@@ -167,7 +167,7 @@ TEST_F(Engine, GivesAnEndedClientAllOfALongStream) {
   client_->end();
   answered(kChunkedOk);
   for (int i = 0; i < 10; ++i) {
-    advance(seconds(4));
+    advance(seconds(2));
     EXPECT_EQ(answered("1\r\nx\r\n"), "1\r\nx\r\n");
   }
 }
