@@ -44,7 +44,9 @@ std::expected<std::vector<ConfigLine>, std::string> read_config(const std::strin
   std::string line;
   for (int number = 1; std::getline(stream, line); ++number) {
     const auto failed = [&](const std::string& what) {
-      return std::unexpected(file + ":" + std::to_string(number) + ": " + what);
+      std::string where = file;
+      where.append(":").append(std::to_string(number)).append(": ");
+      return std::unexpected(where.append(what));
     };
     if (number > kMaxLines) {
       return failed("a configuration has at most 1,000 lines");

@@ -1,0 +1,12 @@
+// simplon.v1.Hub for one principal. Threads: gRPC's; see calls.hpp.
+#pragma once
+
+#include <memory>
+
+#include "agent/calls.hpp"
+
+namespace simplon::agent {
+
+std::unique_ptr<grpc::Service> make_hub_service(Calls calls);
+
+}  // namespace simplon::agent

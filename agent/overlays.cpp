@@ -1,0 +1,371 @@
+#include "agent/overlays.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "agent/own_hub.hpp"
+#include "base/log.hpp"
+
+namespace simplon::agent {
+namespace {
+
+std::string in_quotes(const std::string& text) { return "\"" + text + "\""; }
+
+// Makes an entry's removal durable.
+void sync_folder(const std::filesystem::path& folder) {
+  const net::Fd handle(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (handle) {
+    ::fsync(handle.get());
+  }
+}
+
+absl::Status under_way() {
+  return absl::AbortedError("another change of this agent's overlays is under way; try again");
+}
+
+}  // namespace
+
+Overlays::Overlays(net::Loop& control, std::vector<net::Loop*> loops, const Options& options,
+                   const StateDir& state, tunnel::Supervisor& supervisor,
+                   tunnel::Registry& registry)
+    : control_(control),
+      loops_(std::move(loops)),
+      options_(options),
+      state_(state),
+      supervisor_(supervisor),
+      registry_(registry) {}
+
+absl::Status Overlays::start() {
+  const auto folder = state_.overlays();
+  if (auto made = make_folder(folder, 0700); !made.ok()) {
+    return made;
+  }
+  std::error_code error;
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().stem().string();
+    if (entry.path().extension() == ".json" && overlay::valid_service_name(name)) {
+      names.push_back(name);
+    }
+  }
+  if (error) {
+    return absl::UnavailableError(folder.string() + ": cannot be read: " + error.message());
+  }
+  std::ranges::sort(names);
+  for (const std::string& name : names) {
+    auto identity = overlay::load_identity(file_of(name));
+    if (identity.ok()) {
+      add({.name = name, .identity = std::move(*identity), .network = nullptr, .failed = {}});
+    } else {
+      base::log().error("overlay {}: {}", name, std::string(identity.status().message()));
+      members_.push_back({.name = name,
+                          .identity = {},
+                          .network = nullptr,
+                          .failed = std::string(identity.status().message())});
+    }
+  }
+  return start_own_hub();
+}
+
+absl::Status Overlays::start_own_hub() {
+  if (options_.hub_listen.none) {
+    return absl::OkStatus();
+  }
+  if (find(kDefaultOverlay) != nullptr) {
+    if (options_.hub_listen.chosen) {
+      base::log().warn("this agent joined another hub's network as {}: its own hub stays off",
+                       kDefaultOverlay);
+    }
+    return absl::OkStatus();
+  }
+  auto hub = open_own_hub(control_, loops_, options_, state_);
+  if (!hub.ok()) {
+    return hub.status();
+  }
+  auto identity = (*hub)->own_identity();
+  if (!identity.ok()) {
+    return identity.status();
+  }
+  hub_ = std::move(*hub);
+  add({.name = kDefaultOverlay,
+       .identity = std::move(*identity),
+       .network = nullptr,
+       .failed = {},
+       .own_hub = true});
+  return absl::OkStatus();
+}
+
+void Overlays::add(Membership membership) {
+  auto network = overlay::make_embedded_network(
+      control_, {.identity = membership.identity, .loops = loops_, .budget = nullptr});
+  if (network.ok()) {
+    membership.network = std::move(*network);
+    supervisor_.add_overlay(membership.name, *membership.network);
+  } else {
+    membership.failed = std::string(network.status().message());
+    base::log().error("overlay {}: {}", membership.name, membership.failed);
+  }
+  members_.push_back(std::move(membership));
+}
+
+Overlays::Membership* Overlays::find(const std::string& name) {
+  const auto found = std::ranges::find(members_, name, &Membership::name);
+  return found == members_.end() ? nullptr : &*found;
+}
+
+std::filesystem::path Overlays::file_of(const std::string& name) const {
+  return state_.overlays() / (name + ".json");
+}
+
+std::vector<std::string> Overlays::tunnels_of(const std::string& name) const {
+  std::vector<std::string> out;
+  for (const auto& [tunnel, value] : *registry_.snapshot()) {
+    if (tunnel::overlay_of(value->spec) == name) {
+      out.push_back(tunnel);
+    }
+  }
+  return out;
+}
+
+absl::Status Overlays::may_take(const std::string& name, bool replace) {
+  const Membership* present = find(name);
+  if (present == nullptr) {
+    return members_.size() < kMaxOverlays
+               ? absl::OkStatus()
+               : absl::ResourceExhaustedError(
+                     "this agent is a member of 64 overlays, the most it "
+                     "takes");
+  }
+  if (replace) {
+    return absl::OkStatus();
+  }
+  const std::size_t tunnels = tunnels_of(name).size();
+  std::string why;
+  if (tunnels > 0) {
+    why = std::to_string(tunnels) + (tunnels == 1 ? " tunnel uses" : " tunnels use") +
+          " the overlay " + in_quotes(name) + " of this agent";
+  } else if (present->own_hub && hub_->has_members()) {
+    why = "this agent is the hub of other members in the overlay " + in_quotes(name);
+  } else if (!present->own_hub) {
+    why = "this agent is already a member of a network that it calls " + in_quotes(name) + ", as " +
+          in_quotes(present->identity.name);
+  } else {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      why +
+      "; join beside it under another name (--overlay NAME), or give it up with its members "
+      "and tunnels (--replace)");
+}
+
+void Overlays::join(const std::string& text, const std::string& wanted, bool replace, Joined done) {
+  const std::string name = wanted.empty() ? kDefaultOverlay : wanted;
+  if (!overlay::valid_service_name(name)) {
+    return done(absl::InvalidArgumentError("name: " + in_quotes(name.substr(0, 80)) +
+                                           " is not one DNS label (at most 63 of a-z, 0-9, -)"));
+  }
+  auto token = overlay::parse_token(text);
+  if (!token.ok()) {
+    return done(absl::InvalidArgumentError("token: " + std::string(token.status().message())));
+  }
+  if (change_) {
+    return done(under_way());
+  }
+  if (auto status = may_take(name, replace); !status.ok()) {
+    return done(status);
+  }
+  if (hub_ != nullptr) {
+    const auto own = find(kDefaultOverlay);
+    const auto root = overlay::spki_of(own->identity.trust_bundle);
+    if (root && *root == token->root_spki) {
+      return done(absl::FailedPreconditionError(
+          "token: this is an invitation of this agent's own hub; use it on the other host"));
+    }
+  }
+  change_ = Change{.name = name, .replace = replace, .joined = std::move(done)};
+  net::spawn(control_, "join", enroll(&control_, std::move(*token), this, alive_));
+}
+
+// `self` may be gone when the hub has answered: `alive` tells.
+net::awaitable<void> Overlays::enroll(net::Loop* loop, overlay::Token token, Overlays* self,
+                                      std::weak_ptr<char> alive) {
+  const auto deadline = loop->now() + overlay::kEnrollDeadline;
+  auto identity = co_await overlay::enroll(*loop, std::move(token), deadline);
+  if (!alive.expired()) {
+    self->enrolled(std::move(identity));
+  }
+}
+
+void Overlays::enrolled(absl::StatusOr<overlay::IdentityFile> identity) {
+  Change change = std::move(*change_);
+  absl::Status status = identity.status();
+  if (status.ok()) {
+    // A tunnel may have come meanwhile.
+    status = may_take(change.name, change.replace);
+  }
+  if (status.ok()) {
+    status = overlay::save_identity(*identity, file_of(change.name), true);
+  }
+  if (!status.ok()) {
+    change_.reset();
+    return change.joined(status);
+  }
+  const std::string name = change.name;
+  give_up(name, [this, name, identity = std::move(*identity),
+                 joined = std::move(change.joined)]() mutable {
+    base::log().info("joined the network of {} as {}, called {} here",
+                     identity.addresses.empty() ? "?" : identity.addresses.front(), identity.name,
+                     name);
+    add({.name = name, .identity = std::move(identity), .network = nullptr, .failed = {}});
+    change_.reset();
+    joined(info(members_.back()));
+  });
+}
+
+void Overlays::remove(const std::string& name, bool force, Removed done) {
+  const Membership* present = find(name);
+  if (present == nullptr) {
+    return done(absl::NotFoundError("name: this agent has no overlay " + in_quotes(name)));
+  }
+  if (present->own_hub) {
+    return done(absl::FailedPreconditionError(
+        "name: " + in_quotes(name) +
+        " is the network of this agent's own hub; start the agent with --hub-listen none instead"));
+  }
+  if (change_) {
+    return done(under_way());
+  }
+  if (const auto tunnels = tunnels_of(name).size(); tunnels > 0 && !force) {
+    return done(absl::FailedPreconditionError(
+        "name: " + std::to_string(tunnels) + (tunnels == 1 ? " tunnel uses" : " tunnels use") +
+        " the overlay " + in_quotes(name) + "; delete them first, or say force"));
+  }
+  change_ = Change{.name = name, .replace = true, .joined = {}};
+  give_up(name, [this, name, done = std::move(done)]() mutable {
+    std::error_code error;
+    std::filesystem::remove(file_of(name), error);
+    sync_folder(state_.overlays());
+    change_.reset();
+    if (error) {
+      return done(absl::UnavailableError(file_of(name).string() +
+                                         ": cannot be removed: " + error.message()));
+    }
+    base::log().info("left the overlay {}", name);
+    if (name == kDefaultOverlay) {
+      if (const auto status = start_own_hub(); !status.ok()) {
+        base::log().error("{}", std::string(status.message()));
+      }
+    }
+    done(absl::OkStatus());
+  });
+}
+
+void Overlays::give_up(const std::string& name, std::move_only_function<void()> done) {
+  const auto tunnels = tunnels_of(name);
+  if (tunnels.empty()) {
+    return forget(name, std::move(done));
+  }
+  struct Pending {
+    std::size_t left;
+    std::move_only_function<void()> done;
+  };
+  const auto pending = std::make_shared<Pending>(tunnels.size(), std::move(done));
+  for (const std::string& tunnel : tunnels) {
+    registry_.remove(
+        tunnel, options_.drain,
+        [this, name, tunnel, pending, alive = std::weak_ptr(alive_)](const absl::Status& status) {
+          if (alive.expired()) {
+            return;
+          }
+          if (!status.ok() && !absl::IsNotFound(status)) {
+            base::log().error("tunnel {}: cannot be deleted: {}", tunnel,
+                              std::string(status.message()));
+          }
+          if (--pending->left == 0) {
+            forget(name, std::move(pending->done));
+          }
+        });
+  }
+}
+
+void Overlays::forget(const std::string& name, std::move_only_function<void()> done) {
+  if (find(name) == nullptr) {
+    return done();
+  }
+  auto destroy = [this, name, done = std::move(done), alive = std::weak_ptr(alive_)]() mutable {
+    if (alive.expired()) {
+      return;
+    }
+    const auto at = std::ranges::find(members_, name, &Membership::name);
+    const bool own_hub = at->own_hub;
+    members_.erase(at);
+    if (own_hub) {
+      base::log().info("this agent's own hub is given up");
+      hub_->drain();
+      hub_.reset();
+    }
+    done();
+  };
+  // Later: the supervisor is still busy with what it was told.
+  supervisor_.remove_overlay(
+      name, [this, destroy = std::move(destroy)]() mutable { control_.post(std::move(destroy)); });
+}
+
+OverlayInfo Overlays::info(const Membership& membership) const {
+  OverlayInfo out{.name = membership.name,
+                  .kind = "embedded",
+                  .identity = membership.identity.name,
+                  .hub = membership.own_hub,
+                  .link = {},
+                  .addresses = membership.identity.addresses};
+  if (membership.network != nullptr) {
+    out.kind = membership.network->kind();
+    out.link = membership.network->status();
+  } else {
+    out.link = {.state = overlay::LinkState::down, .since = {}, .last_error = membership.failed};
+  }
+  if (membership.own_hub) {
+    out.addresses = hub_->addresses();
+  }
+  return out;
+}
+
+std::vector<OverlayInfo> Overlays::list() const {
+  std::vector<OverlayInfo> out;
+  out.reserve(members_.size());
+  for (const Membership& membership : members_) {
+    out.push_back(info(membership));
+  }
+  std::ranges::sort(out, {}, &OverlayInfo::name);
+  return out;
+}
+
+const std::string& Overlays::agent_name() const {
+  const auto found = std::ranges::find(members_, kDefaultOverlay, &Membership::name);
+  return found != members_.end() && !found->own_hub && !found->identity.name.empty()
+             ? found->identity.name
+             : options_.agent_name;
+}
+
+absl::StatusOr<overlay::Hub*> Overlays::hub() const {
+  if (hub_ != nullptr) {
+    return hub_.get();
+  }
+  if (options_.hub_listen.none) {
+    return absl::FailedPreconditionError(
+        "this agent is not a hub: it was started with --hub-listen none");
+  }
+  return absl::FailedPreconditionError(
+      "this agent is not a hub: it joined the network of another one; invite on that hub's host");
+}
+
+void Overlays::drain_hub() {
+  if (hub_ != nullptr) {
+    hub_->drain();
+  }
+}
+
+}  // namespace simplon::agent

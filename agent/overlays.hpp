@@ -1,0 +1,107 @@
+// The networks that this agent is a member of: its own hub's, and those that it joined.
+//
+// An identity file in the state folder's overlays/ is the whole truth about a membership: NAME.json
+// makes this agent a member of the network that it calls NAME. Its own hub's network is called
+// "default" and exists while no joined one has that name.
+// Owned by the agent. Threads: the control loop. End: destroy the supervisor first.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "agent/options.hpp"
+#include "agent/state_dir.hpp"
+#include "overlay/embedded/embedded.hpp"
+#include "overlay/embedded/enroll.hpp"
+#include "overlay/embedded/hub.hpp"
+#include "tunnel/registry.hpp"
+#include "tunnel/supervisor.hpp"
+
+namespace simplon::agent {
+
+inline constexpr char kDefaultOverlay[] = "default";
+/// Each holds a connection to its hub.
+inline constexpr std::size_t kMaxOverlays = 64;
+
+struct OverlayInfo {
+  std::string name;
+  std::string kind;
+  std::string identity;
+  bool hub = false;
+  overlay::LinkStatus link;
+  std::vector<std::string> addresses;
+};
+
+class Overlays {
+ public:
+  using Joined = std::move_only_function<void(absl::StatusOr<OverlayInfo>)>;
+  using Removed = std::move_only_function<void(absl::Status)>;
+
+  Overlays(net::Loop& control, std::vector<net::Loop*> loops, const Options& options,
+           const StateDir& state, tunnel::Supervisor& supervisor, tunnel::Registry& registry);
+
+  /// Brings up what the state folder says. An error when the own hub cannot serve; a membership
+  /// that does not work is only `down`.
+  absl::Status start();
+
+  /// INVALID_ARGUMENT, FAILED_PRECONDITION (that overlay is in use), ABORTED (another change is
+  /// under way), or what the hub says.
+  void join(const std::string& token, const std::string& name, bool replace, Joined done);
+  /// NOT_FOUND, FAILED_PRECONDITION, ABORTED.
+  void remove(const std::string& name, bool force, Removed done);
+
+  std::vector<OverlayInfo> list() const;
+  /// By the identity in "default" if that was joined, else as the options say.
+  const std::string& agent_name() const;
+  /// FAILED_PRECONDITION says why this agent is none.
+  absl::StatusOr<overlay::Hub*> hub() const;
+  /// Asks the hub's members to go away in order.
+  void drain_hub();
+
+ private:
+  struct Membership {
+    std::string name;
+    overlay::IdentityFile identity;
+    std::unique_ptr<overlay::Network> network;  // null: `failed` says why
+    std::string failed;
+    bool own_hub = false;
+  };
+
+  Membership* find(const std::string& name);
+  std::filesystem::path file_of(const std::string& name) const;
+  absl::Status start_own_hub();
+  void add(Membership membership);
+  OverlayInfo info(const Membership& membership) const;
+  std::vector<std::string> tunnels_of(const std::string& name) const;
+  absl::Status may_take(const std::string& name, bool replace);
+  static net::awaitable<void> enroll(net::Loop* loop, overlay::Token token, Overlays* self,
+                                     std::weak_ptr<char> alive);
+  void enrolled(absl::StatusOr<overlay::IdentityFile> identity);
+  /// Deletes its tunnels, then forgets its network.
+  void give_up(const std::string& name, std::move_only_function<void()> done);
+  void forget(const std::string& name, std::move_only_function<void()> done);
+
+  net::Loop& control_;
+  std::vector<net::Loop*> loops_;
+  Options options_;
+  const StateDir& state_;
+  tunnel::Supervisor& supervisor_;
+  tunnel::Registry& registry_;
+  std::unique_ptr<overlay::Hub> hub_;  // before the networks: they go first
+  std::vector<Membership> members_;
+  // The one change that is under way.
+  struct Change {
+    std::string name;
+    bool replace = false;
+    Joined joined;
+  };
+  std::optional<Change> change_;
+  const std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+}  // namespace simplon::agent
