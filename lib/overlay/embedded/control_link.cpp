@@ -1,5 +1,7 @@
 #include "overlay/embedded/control_link.hpp"
 
+#include <array>
+#include <ctime>
 #include <utility>
 
 #include <sodium.h>
@@ -24,8 +26,8 @@ constexpr milliseconds kShortestPause{100};
 constexpr milliseconds kSoon{1'000};
 constexpr milliseconds kRarely{30'000};
 constexpr std::chrono::minutes kSoonFor{10};
-/// How long a dial waits for a link that is being made again.
-constexpr std::chrono::seconds kReconnectPatience{2};
+// How long a dial waits for a link that is being made.
+constexpr std::chrono::seconds kReconnectPatience{3};
 
 milliseconds jittered(milliseconds most) {
   const auto range = static_cast<std::uint32_t>((most - kShortestPause).count() + 1);
@@ -66,135 +68,169 @@ void ControlLink::stop() {
 
 net::awaitable<void> ControlLink::run(std::shared_ptr<ControlLink> self) {
   while (!self->stopped_) {
-    bool was_up = false;
+    Ended last;
+    std::string why;
     for (const std::string& text : self->member_->identity.addresses) {
-      const auto address = net::parse_endpoint(text);
-      if (!address) {
-        self->set(LinkState::down, "\"" + text + "\" is not an address of a hub");
-        continue;
+      const auto address = net::parse_endpoint(text);  // make_member has seen that it is one
+      last = co_await self->attempt(address.value_or(net::Endpoint{}));
+      if (self->stopped_) {
+        co_return;
       }
-      was_up = co_await self->attempt(*address);
-      if (was_up || self->stopped_) {
+      why += (why.empty() ? "" : "; ") + ("hub " + text) + ": " + last.why;
+      if (last.was_up) {
         break;
       }
     }
-    if (!self->stopped_) {
-      co_await self->pause(was_up);
-    }
+    self->lost(std::move(why));
+    co_await self->pause(last);
   }
 }
 
-net::awaitable<bool> ControlLink::attempt(net::Endpoint address) {
+net::awaitable<ControlLink::Ended> ControlLink::attempt(net::Endpoint address) {
   const auto deadline = control_.now() + kConnectDeadline;
-  const std::string at = "hub " + net::to_string(address);
   auto tcp = co_await net::connect_tcp(control_, address.host, address.port, deadline);
-  if (stopped_) {
-    co_return false;
-  }
   if (!tcp) {
-    set(LinkState::down, at + ": " + tcp.error().message());
-    co_return false;
+    co_return Ended{.why = tcp.error().message()};
   }
   net::limit_unacknowledged(**tcp, kDeadAfter);
   std::string why;
   auto tls = co_await net::tls_connect(std::move(*tcp), member_->client, "", deadline, &why);
-  if (stopped_) {
-    co_return false;
-  }
   if (!tls) {
-    set(LinkState::down, at + ": " + tls.error().message() + (why.empty() ? "" : " (" + why + ")"));
-    co_return false;
+    co_return Ended{.why = tls.error().message() + (why.empty() ? "" : " (" + why + ")")};
   }
   const auto proven = prove(**tls);
-  if (!proven || !proven->hub) {
+  if (!proven || !proven->hub || stopped_) {
     (*tls)->reset(Errc::bad_certificate);
-    set(LinkState::down, at + ": who answers there is not a hub of this network");
-    co_return false;
+    co_return Ended{.why = "who answers there is not a hub of this network"};
   }
-  session_end_ = {};
-  const std::weak_ptr<ControlLink> weak = weak_from_this();
+  struct End {
+    explicit End(net::Loop& loop) : told(loop) {}
+    net::Gate told;
+    std::error_code error;
+  };
+  const auto end = std::make_shared<End>(control_);
   session_ = Session::start(std::move(*tls), SessionRole::client, {.budget = member_->budget},
-                            {.inbound = {}, .ended = [weak](std::error_code error) {
-                               if (const auto self = weak.lock()) {
-                                 self->session_end_ = error;
-                               }
+                            {.inbound = {}, .ended = [end](std::error_code error) {
+                               end->error = error;
+                               end->told.open();
                              }});
-  auto stream = session_->open_stream();
-  bool was_up = false;
-  if (stream) {
-    auto opened = start_open(
-        std::move(*stream),
-        {.service = "hub", .kind = StreamKind::control, .connection_id = {}, .on_behalf_of = {}});
-    if (opened) {
-      hub_ = address;
-      was_up = co_await serve(std::move(opened->stream));
-    }
-  }
-  if (session_) {
-    session_->reset();
-    session_.reset();
+  const SessionPtr session = session_;
+  Ended ended;
+  auto stream = session->open_stream();
+  auto opened = stream ? start_open(std::move(*stream), {.service = "hub",
+                                                         .kind = StreamKind::control,
+                                                         .connection_id = {},
+                                                         .on_behalf_of = {}})
+                       : base::Result<Opened>(std::unexpected(stream.error()));
+  if (opened) {
+    hub_ = address;
+    ended = co_await serve(std::move(opened->stream), opened->status);
+  } else {
+    ended.why = opened.error().message();
   }
   writer_.reset();
-  lost(at + ": " +
-       (session_end_ ? session_end_.message()
-                     : std::string(was_up ? "the hub ended the link" : "no answer to hello")));
-  co_return was_up;
+  session_.reset();
+  if (!session->alive()) {
+    // Its streams failed just now; why comes in a handler of its own.
+    co_await end->told.wait_until(control_.now() + kAnswerDeadline);
+    if (end->error == Errc::closed) {
+      ended.in_order = true;
+      ended.why = "the hub went away";
+    } else if (end->error && ended.why.empty()) {
+      ended.why = end->error.message();
+    }
+  }
+  session->close();
+  co_return ended;
 }
 
-net::awaitable<bool> ControlLink::serve(net::StreamPtr stream) {
+net::awaitable<ControlLink::Ended> ControlLink::serve(net::StreamPtr stream,
+                                                      std::shared_ptr<OpenStatus> opened) {
+  Ended ended;
   writer_ = std::make_unique<ControlWriter>(stream);
   MemberMessage hello;
   hello.set_id(next_id_++);
   hello.mutable_hello()->set_instance(member_->instance);
-  if (!writer_->write(hello)) {
-    co_return false;
+  if (const auto sent = writer_->write(hello); !sent) {
+    ended.why = sent.error().message();
+    co_return ended;
   }
   stream->set_deadline(net::Direction::receive, control_.now() + kAnswerDeadline);
   HubMessage message;
-  const auto answer = co_await read_message(stream, &message);
-  if (stopped_ || !answer || !*answer || message.id() != hello.id() || !message.has_done()) {
-    if (answer && *answer && message.has_failed()) {
-      set(LinkState::down, "the hub refused: " + message.failed().detail());
-    }
-    co_return false;
-  }
-  stream->clear_deadline(net::Direction::receive);
-  set(LinkState::up);
-  base::log().info("overlay: link to hub {} is up", net::to_string(*hub_));
-  if (handlers_.up) {
-    handlers_.up();
-  }
-  wake_waiters();
-  while (!stopped_) {
+  for (;;) {
     message.Clear();
     const auto got = co_await read_message(stream, &message);
-    if (!got || !*got || stopped_) {
-      break;
+    if (stopped_) {
+      co_return ended;
     }
-    dispatch(message);
+    if (!got) {
+      ended.why = opened->state() == OpenStatus::State::refused
+                      ? opened->refusal().failure.message()
+                      : got.error().message();
+      co_return ended;
+    }
+    if (!*got) {
+      ended.in_order = true;
+      ended.why = "the hub ended the link";
+      co_return ended;
+    }
+    if (ended.was_up) {
+      dispatch(message);
+      continue;
+    }
+    if (message.id() != hello.id()) {
+      continue;
+    }
+    if (!message.has_done()) {
+      ended.why = "the hub refused: " + clean_words(message.failed().detail());
+      co_return ended;
+    }
+    stream->clear_deadline(net::Direction::receive);
+    ended.was_up = true;
+    up_since_ = control_.now();
+    base::log().info("overlay: link to hub {} is up", net::to_string(*hub_));
+    set(LinkState::up, expiry_warning());
+    if (const auto up = handlers_.up) {
+      up();
+    }
+    wake_waiters();
   }
-  co_return true;
 }
 
-net::awaitable<void> ControlLink::pause(bool was_up) {
-  if (was_up) {
-    outage_since_ = control_.now();
-    // A hub that went away in order is being restarted; it is tried at once, then with pauses.
-    if (session_end_ == Errc::closed) {
+net::awaitable<void> ControlLink::pause(const Ended& last) {
+  const auto now = control_.now();
+  if (last.was_up) {
+    outage_since_ = now;
+    // A hub that went away in order is being restarted, and tried at once; but not in circles.
+    if (last.in_order && now - up_since_ >= kSoon) {
       co_return;
     }
   }
-  const bool soon = control_.now() - outage_since_ < kSoonFor;
-  backoff_ = std::make_shared<net::Gate>(control_);
-  const auto gate = backoff_;
-  co_await gate->wait_until(control_.now() + jittered(soon ? kSoon : kRarely));
+  const bool soon = now - outage_since_ < kSoonFor;
+  const auto gate = std::make_shared<net::Gate>(control_);
+  backoff_ = gate;
+  co_await gate->wait_until(now + jittered(soon ? kSoon : kRarely));
   backoff_.reset();
+}
+
+std::string ControlLink::expiry_warning() const {
+  if (member_->expires - std::chrono::system_clock::now() > kExpiryWarning) {
+    return {};
+  }
+  const std::time_t when = std::chrono::system_clock::to_time_t(member_->expires);
+  std::tm parts{};
+  std::array<char, 32> text{};
+  if (gmtime_r(&when, &parts) == nullptr ||
+      std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M UTC", &parts) == 0) {
+    return "this identity's certificate ends soon";
+  }
+  return std::string("this identity's certificate ends on ") + text.data();
 }
 
 void ControlLink::dispatch(const HubMessage& message) {
   if (message.id() == 0) {
-    if (message.has_offer() && handlers_.offer) {
-      handlers_.offer(message.offer());
+    if (const auto offer = handlers_.offer; offer && message.has_offer()) {
+      offer(message.offer());
     }
     return;
   }
@@ -206,9 +242,10 @@ void ControlLink::dispatch(const HubMessage& message) {
   pending_.erase(found);
   if (message.has_failed()) {
     const Errc code = from_wire(message.failed().code());
-    pending->answer = std::unexpected(Failure{.hop = Hop::hub,
-                                              .code = code == Errc::reset ? Errc::internal : code,
-                                              .detail = message.failed().detail()});
+    pending->answer =
+        std::unexpected(Failure{.hop = Hop::hub,
+                                .code = code == Errc::reset ? Errc::host_refused : code,
+                                .detail = clean_words(message.failed().detail())});
   } else {
     pending->answer = message;
   }
@@ -217,16 +254,16 @@ void ControlLink::dispatch(const HubMessage& message) {
 
 net::awaitable<bool> ControlLink::wait_up(net::TimePoint deadline) {
   const auto self = shared_from_this();
-  const auto patience = control_.now() + kReconnectPatience;
+  const auto until = std::min(deadline, control_.now() + kReconnectPatience);
   while (!stopped_ && status_.state != LinkState::up) {
-    // The first attempt gets all the time there is; a link that was found down, a moment.
-    const auto until = status_.state == LinkState::down ? std::min(deadline, patience) : deadline;
     if (control_.now() >= until) {
       co_return false;
     }
     const auto gate = std::make_shared<net::Gate>(control_);
     waiting_.push_back(gate);
-    co_await gate->wait_until(until);
+    if (!co_await gate->wait_until(until) && control_.now() < until) {
+      co_return false;  // cancelled
+    }
   }
   co_return !stopped_;
 }
@@ -264,7 +301,7 @@ void ControlLink::set(LinkState state, std::string error) {
   if (status_.state == state && status_.last_error == error) {
     return;
   }
-  if (state == LinkState::down && status_.last_error != error) {
+  if (state == LinkState::down && !stopped_) {
     base::log().warn("overlay: {}", error);
   }
   if (status_.state != state) {
@@ -272,19 +309,13 @@ void ControlLink::set(LinkState state, std::string error) {
   }
   status_.state = state;
   status_.last_error = std::move(error);
-  if (handlers_.changed) {
-    handlers_.changed();
-  }
-  if (state == LinkState::down) {
-    wake_waiters();
+  if (const auto changed = handlers_.changed) {
+    changed();
   }
 }
 
 void ControlLink::lost(std::string why) {
-  // What a failed hello said is more than that the link ended.
-  if (status_.state != LinkState::down) {
-    set(LinkState::down, std::move(why));
-  }
+  set(LinkState::down, std::move(why));
   for (auto& [id, pending] : std::exchange(pending_, {})) {
     pending->answer = std::unexpected(gone(status_.last_error));
     pending->gate.open();

@@ -24,6 +24,8 @@ namespace simplon::overlay {
 /// How long one attempt at one address may take, and the hub to answer.
 inline constexpr std::chrono::seconds kConnectDeadline{10};
 inline constexpr std::chrono::seconds kAnswerDeadline{10};
+/// From then on the status of a link that is up says that the certificate ends.
+inline constexpr std::chrono::hours kExpiryWarning{7 * 24};
 
 class ControlLink final : public std::enable_shared_from_this<ControlLink> {
  public:
@@ -42,8 +44,8 @@ class ControlLink final : public std::enable_shared_from_this<ControlLink> {
   /// The address of the hub that answered last; relay connections go there.
   const std::optional<net::Endpoint>& hub() const { return hub_; }
 
-  /// True once the link is up; false at `deadline`, when it is down for longer than a reconnect
-  /// takes, or after stop().
+  /// True once the link is up; false at `deadline`, when making it takes longer than a reconnect
+  /// does, or after stop().
   net::awaitable<bool> wait_up(net::TimePoint deadline);
 
   /// Sends a message (its id is filled in) and waits for the answer. A Failed of the hub is a
@@ -61,10 +63,17 @@ class ControlLink final : public std::enable_shared_from_this<ControlLink> {
   using PendingPtr = std::shared_ptr<Pending>;
 
   static net::awaitable<void> run(std::shared_ptr<ControlLink> self);
-  /// One attempt; serves until the link is lost. The failure, and whether it had been up.
-  net::awaitable<bool> attempt(net::Endpoint address);
-  net::awaitable<bool> serve(net::StreamPtr stream);
-  net::awaitable<void> pause(bool was_up);
+  // How an attempt at one address ended.
+  struct Ended {
+    bool was_up = false;
+    bool in_order = false;  // the hub went away, it did not vanish
+    std::string why;
+  };
+  // Serves until the link is lost.
+  net::awaitable<Ended> attempt(net::Endpoint address);
+  net::awaitable<Ended> serve(net::StreamPtr stream, std::shared_ptr<OpenStatus> opened);
+  net::awaitable<void> pause(const Ended& last);
+  std::string expiry_warning() const;
   void dispatch(const link::v1::HubMessage& message);
   void set(LinkState state, std::string error = {});
   void lost(std::string why);
@@ -76,7 +85,7 @@ class ControlLink final : public std::enable_shared_from_this<ControlLink> {
   LinkStatus status_;
   std::optional<net::Endpoint> hub_;
   SessionPtr session_;
-  std::error_code session_end_;
+  net::TimePoint up_since_;
   std::unique_ptr<ControlWriter> writer_;
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, PendingPtr> pending_;

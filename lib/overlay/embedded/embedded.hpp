@@ -1,9 +1,10 @@
 // The embedded overlay as a Network: one control session with the hub, and sessions between the two
 // agents that hold a stream's ends, through the hub's relay (PROTOCOL.md).
 //
-// Ownership: the agent's composition or a test tool; dropping it withdraws all services and resets
-// all sessions. Threads: created, used and destroyed on the control loop; dial() and inbound
-// streams as network.hpp says. Several processes may hold one identity at once.
+// Ownership: the agent's composition or a test tool; dropping it withdraws all services and fails
+// dials under way (link_lost); streams that are open live on. Threads: created, used and destroyed
+// on the control loop; dial() and inbound streams as network.hpp says; the loops outlive it.
+// Several processes may hold one identity at once.
 #pragma once
 
 #include <memory>

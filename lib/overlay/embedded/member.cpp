@@ -1,13 +1,16 @@
 #include "overlay/embedded/member.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <sodium.h>
 
+#include "net/endpoint.hpp"
+
 namespace simplon::overlay {
 namespace {
 
-constexpr std::size_t kInstanceBytes = 16;
+constexpr std::size_t kMaxWords = 256;
 
 absl::StatusOr<std::shared_ptr<const net::TlsContext>> context(const IdentityFile& identity,
                                                                net::TlsRole role) {
@@ -32,6 +35,13 @@ absl::StatusOr<std::shared_ptr<const net::TlsContext>> context(const IdentityFil
 
 absl::StatusOr<std::shared_ptr<const Member>> make_member(IdentityFile identity,
                                                           std::shared_ptr<MemoryBudget> budget) {
+  for (const std::string& address : identity.addresses) {
+    const auto parsed = net::parse_endpoint(address);
+    if (!parsed || parsed->port == 0) {
+      return absl::InvalidArgumentError("identity \"" + identity.name + "\": \"" + address +
+                                        "\" is not an address of a hub");
+    }
+  }
   const auto grant = read_certificate(identity.certificate);
   const auto spki = spki_of(identity.certificate);
   if (!grant || !spki) {
@@ -49,6 +59,7 @@ absl::StatusOr<std::shared_ptr<const Member>> make_member(IdentityFile identity,
   auto member = std::make_shared<Member>();
   member->self = {.peer = {.name = grant->name, .spki_sha256 = *spki, .certificate = {}},
                   .may_run_frontends = grant->frontend};
+  member->expires = grant->not_after;
   member->identity = std::move(identity);
   member->instance.resize(kInstanceBytes);
   randombytes_buf(member->instance.data(), member->instance.size());
@@ -71,6 +82,12 @@ base::Result<Proven> prove(const net::Stream& session_transport) {
                 .hub = grant->hub};
   proven.identity.peer.name = grant->name;
   return proven;
+}
+
+std::string clean_words(std::string_view text) {
+  std::string out(text.substr(0, kMaxWords));
+  std::ranges::replace_if(out, [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  return out;
 }
 
 }  // namespace simplon::overlay

@@ -4,6 +4,7 @@
 // Immutable but for the services, which any thread may use.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -19,10 +20,14 @@ namespace simplon::overlay {
 
 inline constexpr char kSessionProtocol[] = "simplon/1";  ///< ALPN
 
+inline constexpr std::size_t kInstanceBytes = 16;
+inline constexpr std::size_t kSpkiBytes = 32;  ///< SHA-256
+
 struct Member {
   IdentityFile identity;
-  Identity self;         ///< as others see it
-  std::string instance;  ///< 16 random bytes of this process
+  Identity self;                                    ///< as others see it
+  std::chrono::system_clock::time_point expires{};  ///< of the certificate
+  std::string instance;                             ///< 16 random bytes of this process
   std::shared_ptr<const net::TlsContext> client;
   std::shared_ptr<const net::TlsContext> server;
   std::shared_ptr<Services> services = std::make_shared<Services>();
@@ -40,5 +45,8 @@ struct Proven {
 };
 /// bad_certificate: not a member's.
 base::Result<Proven> prove(const net::Stream& session_transport);
+
+/// Words of others, for people and logs: printable ASCII of bounded length.
+std::string clean_words(std::string_view text);
 
 }  // namespace simplon::overlay

@@ -20,6 +20,7 @@ INSTANTIATE_TEST_SUITE_P(
     Memory, NetworkSuite,
     testing::Values(NetworkKind{
         .name = "memory",
+        .kind = "memory",
         .path = "local",
         .make = [](net::Loop& loop) { return std::make_unique<MemoryWorld>(loop); }}),
     name_of_network);
