@@ -293,6 +293,7 @@ void HubImpl::drain() {
 
 void HubCore::stop() {
   stopped = true;
+  relay.stop();
   for (const auto& session : std::exchange(sessions, {})) {
     session->reset();
   }

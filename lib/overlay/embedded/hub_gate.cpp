@@ -65,7 +65,9 @@ std::uint64_t HubGate::refused(const std::string& source, net::TimePoint now) {
   ++refusals_;
   auto at = logs_.find(source);
   if (at == logs_.end()) {
-    if (logs_.size() >= kMaxLogged) {
+    // Not at every refusal: a flood must not make each one cost a walk.
+    if (logs_.size() >= kMaxLogged && now - swept_ >= kRefusalLogInterval) {
+      swept_ = now;
       std::erase_if(
           logs_, [&](const auto& one) { return now - one.second.logged >= kRefusalLogInterval; });
     }

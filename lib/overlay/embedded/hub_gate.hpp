@@ -76,6 +76,7 @@ class HubGate : public std::enable_shared_from_this<HubGate> {
 
   std::uint64_t refusals_ = 0;
   std::map<std::string, Refusals> logs_;  // bounded by kMaxLogged in hub_gate.cpp
+  net::TimePoint swept_{};
 
   net::TimePoint interval_{};
   std::size_t failures_ = 0;

@@ -69,7 +69,12 @@ Result<bool> read_opening(int socket, std::string* have) {
 
 net::awaitable<Result<Opening>> read_opening(std::shared_ptr<HubCore> core, net::Fd socket,
                                              net::TimePoint deadline) {
-  stream_descriptor waiting(core->loop.context(), socket.release());
+  stream_descriptor waiting(core->loop.context());
+  boost::system::error_code failed;
+  if (waiting.assign(socket.get(), failed); failed) {
+    co_return base::fail(Errc::limit_exceeded);
+  }
+  socket.release();
   net::Timer timer(core->loop);
   bool timed_out = false;
   timer.arm(deadline, [&waiting, &timed_out] {

@@ -81,7 +81,14 @@ HubRelay::HubRelay(net::Loop& control, const std::vector<net::Loop*>& loops)
   }
 }
 
-HubRelay::~HubRelay() {
+HubRelay::~HubRelay() { stop(); }
+
+void HubRelay::stop() {
+  while (!tickets_.empty()) {
+    // Of a copy: the pair owns its tickets.
+    const auto pair = tickets_.begin()->second;
+    forget(pair);
+  }
   for (const auto& loop : loops_) {
     loop->post([loop] { loop->stop(); });
   }

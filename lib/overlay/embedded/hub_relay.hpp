@@ -51,6 +51,9 @@ class HubRelay {
   /// A connection showed this ticket. False: there is none; the socket is closed.
   bool arrive(std::string_view ticket, net::Fd socket);
 
+  /// Resets all pairs and forgets all tickets; nothing begins any more. Idempotent.
+  void stop();
+
   std::size_t waiting() const { return waiting_; }
   std::uint32_t pairs() const;
   std::uint64_t bytes() const;
