@@ -14,6 +14,9 @@ constexpr std::size_t kBatch = 64 * 1024;
 // Written bytes never stage more than a batch; beyond that are answers to a peer that asks for new
 // keys (KeyUpdate) again and again and does not read them.
 constexpr std::size_t kMostAnswers = kBatch + 64 * 1024;
+// Buffers full of records without a byte for the user that one read looks at: a peer that sends
+// nothing else must not keep the loop from its other streams.
+constexpr int kMostEmptyBuffers = 4;
 
 }  // namespace
 
@@ -180,6 +183,7 @@ Result<std::size_t> TlsConnection::try_read(std::span<std::byte> into) {
     return base::fail(Errc::closed);
   }
   std::size_t total = 0;
+  int empty_buffers = 0;
   while (!input_ended_ && !input_failure_ && total < into.size()) {
     blocked_ = false;
     ERR_clear_error();
@@ -191,6 +195,8 @@ Result<std::size_t> TlsConnection::try_read(std::span<std::byte> into) {
         break;
       }
     } else if (after_failed_read(result) == Step::blocked) {
+      break;
+    } else if (++empty_buffers == kMostEmptyBuffers) {
       break;
     } else if (out_.size() > kMostAnswers) {
       flush();

@@ -15,7 +15,7 @@ constexpr std::size_t kReadBuffer = 64 * 1024;
 
 Result<std::shared_ptr<const TlsContext>> bad(std::string* why, std::string_view what) {
   std::string details;
-  static_cast<void>(take_tls_error(Errc::invalid_argument, &details));
+  [[maybe_unused]] const auto error = take_tls_error(Errc::invalid_argument, &details);
   if (why != nullptr) {
     *why = std::string(what) + (details.empty() ? "" : ": " + details);
   }

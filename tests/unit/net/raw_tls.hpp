@@ -39,9 +39,9 @@ class RawTlsClient {
     push();
     return done;
   }
-  /// Asks the other side for new keys too.
-  void update_keys() {
-    SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED);
+  /// Asks the other side for new keys too, if told so.
+  void update_keys(bool both = true) {
+    SSL_key_update(ssl_.get(), both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
     SSL_do_handshake(ssl_.get());
     push();
   }

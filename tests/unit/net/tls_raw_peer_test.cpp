@@ -95,6 +95,15 @@ TEST_F(TlsRawPeer, OnlyNewKeysAreNothingToRead) {
   server->cancel_wait(Event::readable);
 }
 
+TEST_F(TlsRawPeer, ManyRecordsWithoutBytesAreReadOver) {
+  connect(TLS1_3_VERSION);
+  for (int i = 0; i < 1000; ++i) {
+    raw->update_keys(false);
+  }
+  ASSERT_TRUE(raw->write("at last"));
+  EXPECT_EQ(run(loop, read_count(server, 7)), "at last");
+}
+
 TEST_F(TlsRawPeer, AWriteDoesNotWaitForTheRestOfARecord) {
   connect(TLS1_3_VERSION);
   SSL_key_update(raw->ssl(), SSL_KEY_UPDATE_REQUESTED);
