@@ -43,7 +43,8 @@ std::string to_what(const v1::Tunnel& tunnel) {
 std::string joined(const auto& values) {
   std::string out;
   for (const auto& value : values) {
-    out += (out.empty() ? "" : ", ") + std::string(value);
+    out += out.empty() ? "" : ", ";
+    out += value;
   }
   return out;
 }

@@ -35,7 +35,7 @@ std::string fields(const std::vector<std::pair<std::string, std::string>>& value
   std::string out;
   for (const auto& [name, value] : values) {
     if (!value.empty()) {
-      out += name + ":" + std::string(width - name.size() + 2, ' ') + value + "\n";
+      out.append(name).append(":").append(width - name.size() + 2, ' ').append(value).append("\n");
     }
   }
   return out;

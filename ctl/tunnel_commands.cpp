@@ -132,6 +132,12 @@ void announce(const v1::Tunnel& tunnel, bool json) {
   }
 }
 
+// Deletes a tunnel of the foreground that did not come up; says what became of it.
+std::string take_back(AgentLink& agent, const std::string& name) {
+  return remove(agent, name) ? "it was deleted again"
+                             : "it may still be there; to remove it: simplonctl delete " + name;
+}
+
 Outcome create(const Context& context, Common& common) {
   if (auto filled = fill_labels(common); !filled) {
     return filled;
@@ -156,8 +162,7 @@ Outcome create(const Context& context, Common& common) {
   auto tunnel = wait_ready(*agent, std::move(*created), interrupt);
   if (!tunnel) {
     if (common.foreground && tunnel.error().exit != Exit::not_found) {
-      (void)remove(*agent, name);
-      tunnel.error().next.clear();
+      tunnel.error().next = take_back(*agent, name);
     }
     return std::unexpected(tunnel.error());
   }
@@ -167,12 +172,10 @@ Outcome create(const Context& context, Common& common) {
                       (failed ? " failed: " : " is not ready after 10 s: ") +
                       why_not_ready(*tunnel);
     if (common.foreground) {
-      (void)remove(*agent, name);
-      return trouble(Exit::failed, what, "it was deleted again");
+      return trouble(Exit::failed, what, take_back(*agent, name));
     }
     return trouble(Exit::failed, what,
-                   std::string(failed ? "once that is set right, delete it and create it again"
-                                      : "it stays and is tried again: simplonctl get " + name) +
+                   "it stays and is tried again, see simplonctl get " + name +
                        "; to remove it: simplonctl delete " + name);
   }
   announce(*tunnel, context.json);

@@ -62,6 +62,9 @@ TEST(CommandLine, WhatMakesNoSenseIsUsageAndOneLineSaysWhy) {
       {"join", "token", "--token-file", "file"},
       {"join", "--token-file", "/nonexistent/token"},
       {"list", "-o", "yaml"},
+      {"identity"},
+      {"identity", "create"},
+      {"identity", "create", "ws-host"},
       {"test"},
       {"test", "endpoint"},
       {"test", "endpoint", "--listen", "nonsense"},
@@ -94,7 +97,12 @@ TEST(CommandLine, WhatMakesNoSenseIsUsageAndOneLineSaysWhy) {
 
 TEST(CommandLine, WithoutAnAgentTheCommandThatStartsOneIsPrinted) {
   for (const auto& arguments : std::vector<std::vector<const char*>>{
-           {"list"}, {"status"}, {"share", "3000"}, {"hub", "invite", "beta"}, {"join", "token"}}) {
+           {"list"},
+           {"status"},
+           {"share", "3000"},
+           {"hub", "invite", "beta"},
+           {"join", "token"},
+           {"identity", "create", "x", "--out", "/tmp/simplon-not-written.json"}}) {
     const auto ran = run(arguments);
     EXPECT_EQ(ran.exit, 3);
     EXPECT_NE(ran.err.find("/nonexistent/agent.sock"), std::string::npos) << ran.err;
