@@ -6,6 +6,7 @@
 #include "agent/page.hpp"
 #include "agent/tunnel_message.hpp"
 #include "base/log.hpp"
+#include "base/version.hpp"
 #include "simplon/v1/agent.grpc.pb.h"
 
 namespace simplon::agent {
@@ -31,7 +32,7 @@ void describe_hub(const overlay::Hub& hub, const Options& options, v1::HubInfo& 
 
 void describe(Agent& agent, v1::AgentInfo& out) {
   out.set_name(agent.overlays().agent_name());
-  out.set_version(SIMPLON_VERSION);
+  out.set_version(base::version());
   out.set_pid(::getpid());
   out.set_state_dir(agent.options().paths.state_dir);
   write_time(agent.started(), *out.mutable_start_time());

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/config_file.hpp"
+#include "base/version.hpp"
 #include "overlay/network.hpp"
 
 namespace simplon::agent {
@@ -242,7 +243,7 @@ std::expected<Options, Ended> parse_options(int argc, const char* const* argv,
                                             const Environment& environment) {
   CLI::App app(kAbout, "simplon-agent");
   app.footer(kFooter);
-  app.set_version_flag("--version", "simplon-agent " SIMPLON_VERSION);
+  app.set_version_flag("--version", "simplon-agent " + base::version());
   app.get_formatter()->column_width(32);
   Settings settings;
   std::vector<std::pair<Setting*, const CLI::Option*>> flags;

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <google/protobuf/struct.pb.h>
 
+#include "base/version.hpp"
 #include "ctl/agent_link.hpp"
 #include "ctl/cli.hpp"
 #include "ctl/output.hpp"
@@ -66,14 +67,14 @@ Outcome version(const Context& context) {
   const auto agent = agent_info(context, std::chrono::seconds(2));
   if (context.json) {
     google::protobuf::Struct out;
-    (*out.mutable_fields())["simplonctl"].set_string_value(SIMPLON_VERSION);
+    (*out.mutable_fields())["simplonctl"].set_string_value(base::version());
     if (agent) {
       (*out.mutable_fields())["agent"].set_string_value(agent->version());
     }
     std::cout << to_json(out);
     return {};
   }
-  std::cout << "simplonctl " << SIMPLON_VERSION << "\n";
+  std::cout << "simplonctl " << base::version() << "\n";
   std::cout << "agent      " << (agent ? agent->version() : "not reachable") << "\n";
   return {};
 }

@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <sodium/core.h>
 
+#include "base/version.hpp"
+
 namespace simplon::ctl {
 namespace {
 
@@ -36,7 +38,7 @@ void print(const Trouble& trouble) {
 void build(CLI::App& app, Context& context) {
   app.description(kAbout);
   app.footer(kExamples);
-  app.set_version_flag("--version", "simplonctl " SIMPLON_VERSION);
+  app.set_version_flag("--version", "simplonctl " + base::version());
   app.require_subcommand(1);
   app.fallthrough();
   app.get_formatter()->column_width(34);

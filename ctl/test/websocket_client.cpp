@@ -13,6 +13,7 @@
 #include <boost/beast/websocket/error.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
+#include "base/version.hpp"
 #include "ctl/test/beast_stream.hpp"
 
 namespace simplon::ctl {
@@ -78,7 +79,7 @@ net::awaitable<Answer<std::string>> test_echo(net::StreamPtr stream, EchoOptions
   Websocket socket(std::move(stream));
   socket.read_message_max(kMaxMessage);
   socket.set_option(websocket::stream_base::decorator([](websocket::request_type& request) {
-    request.set(beast::http::field::user_agent, "simplonctl/" SIMPLON_VERSION);
+    request.set(beast::http::field::user_agent, "simplonctl/" + base::version());
   }));
 
   steps->enter("handshake");

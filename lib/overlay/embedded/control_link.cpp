@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "base/log.hpp"
+#include "base/version.hpp"
 #include "net/tcp.hpp"
 #include "overlay/embedded/open.hpp"
 #include "overlay/embedded/session_codes.hpp"
@@ -151,6 +152,7 @@ net::awaitable<ControlLink::Ended> ControlLink::serve(net::StreamPtr stream,
   MemberMessage hello;
   hello.set_id(next_id_++);
   hello.mutable_hello()->set_instance(member_->instance);
+  hello.mutable_hello()->set_version(base::version());
   if (const auto sent = writer_->write(hello); !sent) {
     ended.why = sent.error().message();
     co_return ended;
