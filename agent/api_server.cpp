@@ -6,10 +6,14 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server_posix.h>
 
+#include "grpc/health/v1/health.pb.h"
+
 namespace simplon::agent {
 
 ApiServer::ApiServer(std::vector<std::unique_ptr<grpc::Service>> services)
     : services_(std::move(services)) {
+  // Links the descriptors of the health service, so that reflection knows them.
+  (void)grpc::health::v1::HealthCheckRequest::descriptor();
   // Both are process-wide switches that the builder reads.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

@@ -9,7 +9,7 @@
 #include <sodium.h>
 #include <unistd.h>
 
-#include "overlay/embedded/identity.hpp"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "simplon/v1/agent.grpc.pb.h"
 #include "simplon/v1/hub.grpc.pb.h"
 
@@ -43,6 +43,7 @@ class Running {
                                                    grpc::InsecureChannelCredentials(), arguments);
     agent = v1::Agent::NewStub(channel);
     hub = v1::Hub::NewStub(channel);
+    health = grpc::health::v1::Health::NewStub(channel);
   }
   void restart() {
     daemon.reset();
@@ -104,6 +105,13 @@ class Running {
     EXPECT_TRUE(out.loopback_only());
     return out.token();
   }
+  bool healthy() {
+    grpc::health::v1::HealthCheckResponse out;
+    const auto status = call(*health, &grpc::health::v1::Health::Stub::Check,
+                             grpc::health::v1::HealthCheckRequest{}, out);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return out.status() == grpc::health::v1::HealthCheckResponse::SERVING;
+  }
   grpc::Status join(const std::string& token, const std::string& name = {}, bool replace = false) {
     v1::JoinOverlayRequest request;
     request.set_token(token);
@@ -124,6 +132,7 @@ class Running {
   std::unique_ptr<Daemon> daemon;
   std::unique_ptr<v1::Agent::Stub> agent;
   std::unique_ptr<v1::Hub::Stub> hub;
+  std::unique_ptr<grpc::health::v1::Health::Stub> health;
 };
 
 void expect(const grpc::Status& status, StatusCode code, const std::string& words) {
@@ -291,7 +300,9 @@ TEST_F(DaemonTest, ABrokenIdentityIsAnOverlayThatIsDownAndSaysWhy) {
 TEST_F(DaemonTest, WhileItDrainsItAnswersAndTakesNoNewTunnels) {
   Running alpha(folder_ / "alpha", "alpha");
   ASSERT_TRUE(alpha.share("one").ok());
+  EXPECT_TRUE(alpha.healthy());
   auto drained = alpha.daemon->drain(std::chrono::seconds(30));
+  EXPECT_FALSE(alpha.healthy());
   EXPECT_TRUE(alpha.info().draining());
   expect(alpha.share("two"), StatusCode::UNAVAILABLE, "shutting down");
   EXPECT_EQ(drained.wait_for(kPatience), std::future_status::ready);
