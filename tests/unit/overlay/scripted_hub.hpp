@@ -56,15 +56,22 @@ class TestNetwork {
 class ScriptedHub {
  public:
   ScriptedHub(net::Loop& loop, const TestNetwork& network, std::uint16_t port = 0)
+      : ScriptedHub(loop, network.identity("hub", {"hub.invalid:1"}, {.hub = true}), port) {}
+  ScriptedHub(net::Loop& loop, const IdentityFile& identity, std::uint16_t port = 0)
       : state_(std::make_shared<State>(loop)) {
-    const auto identity = network.identity("hub", {"hub.invalid:1"}, {.hub = true});
     state_->context = (*make_member(identity, nullptr))->server;
     acceptor_ = std::move(*net::listen_tcp(loop, {.host = "127.0.0.1", .port = port}));
     acceptor_->start([state = state_](net::Accepted accepted) {
       net::spawn(state->loop, "hub: connection", serve(state, std::move(accepted.socket)));
     });
   }
-  ~ScriptedHub() { go(); }
+  ~ScriptedHub() {
+    acceptor_.reset();
+    for (const auto& relayed : state_->relayed) {
+      relayed->reset();
+    }
+    end_sessions(false);
+  }
   ScriptedHub(const ScriptedHub&) = delete;
   ScriptedHub& operator=(const ScriptedHub&) = delete;
 
@@ -75,6 +82,13 @@ class ScriptedHub {
   using Script = std::function<bool(const wire::MemberMessage&, wire::HubMessage& answer)>;
   void script(Script script) { state_->script = std::move(script); }
   void take_no_relays() { state_->relays = false; }
+  /// The name belongs to another key from now on, or to nobody.
+  void give(const std::string& service, std::string key) {
+    state_->claims[service] = std::move(key);
+  }
+  void release(const std::string& service) { state_->claims.erase(service); }
+  /// Says that every host has this key.
+  void pretend(std::string key) { state_->pretended = std::move(key); }
   /// An event for every member that is connected.
   void send_all(const wire::HubMessage& message) {
     for (const auto& [instance, member] : state_->members) {
@@ -86,9 +100,8 @@ class ScriptedHub {
   int connections() const { return state_->connections; }
   bool registered(const std::string& service) const { return state_->hosts.contains(service); }
 
-  /// Vanishes, or ends its sessions in order.
-  void go(bool in_order = false) {
-    acceptor_.reset();
+  /// In order, or as if the hub had vanished. It goes on accepting, and relaying.
+  void end_sessions(bool in_order) {
     for (const auto& session : std::exchange(state_->sessions, {})) {
       in_order ? session->close() : session->reset();
     }
@@ -108,12 +121,14 @@ class ScriptedHub {
     std::shared_ptr<const net::TlsContext> context;
     Script script;
     bool relays = true;
+    std::string pretended;
     int connections = 0;
     std::vector<SessionPtr> sessions;
     std::map<std::string, MemberPtr> members;             // by instance
     std::map<std::string, std::string> claims;            // service → owner's key
     std::map<std::string, std::vector<MemberPtr>> hosts;  // service → online
     std::map<std::string, net::StreamPtr> waiting;        // ticket → first end
+    std::vector<net::StreamPtr> relayed;
     std::size_t tickets = 0;
   };
   using StatePtr = std::shared_ptr<State>;
@@ -165,6 +180,7 @@ class ScriptedHub {
     }
     const net::StreamPtr first = std::move(other->second);
     state->waiting.erase(other);
+    state->relayed.push_back(first);
     net::start_splice(first, std::move(stream), {}, [](net::SpliceResult) {});
   }
 
@@ -265,7 +281,7 @@ class ScriptedHub {
       auto* const entry = answer.mutable_resolved()->add_hosts();
       entry->set_member(host->peer.name);
       entry->set_instance(host->instance);
-      entry->set_spki_sha256(host->peer.spki_sha256);
+      entry->set_spki_sha256(state.pretended.empty() ? host->peer.spki_sha256 : state.pretended);
     }
     answer.mutable_resolved()->add_owners(claim->second);
   }
