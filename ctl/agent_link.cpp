@@ -101,7 +101,9 @@ Trouble trouble_of(const grpc::Status& status, const std::string& socket, bool s
     default:
       break;
   }
-  if (out.what.empty()) {
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    out.what = "the agent at " + socket + " does not know this call";
+  } else if (out.what.empty()) {
     out.what = "the agent refused without a reason (status " + std::to_string(out.code) + ")";
   }
   return out;

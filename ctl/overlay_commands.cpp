@@ -128,10 +128,8 @@ Outcome join(const Context& context, const JoinOptions& options) {
   request.set_replace(options.replace);
   auto overlay = agent->call(&v1::Agent::Stub::JoinOverlay, request, kJoinTimeout);
   if (!overlay) {
-    if (overlay.error().code == grpc::StatusCode::FAILED_PRECONDITION) {
-      overlay.error().next =
-          "--overlay NAME joins it beside the other; --replace gives the other up, with its "
-          "members and tunnels";
+    if (overlay.error().code == grpc::StatusCode::PERMISSION_DENIED) {
+      overlay.error().next = "get a new one on the hub with: simplonctl hub invite NAME";
     }
     return std::unexpected(overlay.error());
   }

@@ -122,10 +122,18 @@ void announce(const v1::Tunnel& tunnel, bool json) {
   std::cout << address_of(tunnel) << std::endl;
   if (tunnel.has_share()) {
     const auto service = address_of(tunnel);
+    const bool raw = tunnel.share().target().starts_with("tcp://");
     std::cerr << tunnel.share().target() << " is shared as " << service
-              << ". On any agent of the overlay: simplonctl access " << service << "\n";
-    if (!tunnel.share().public_()) {
+              << ". On any agent of the overlay: simplonctl access " << service
+              << (raw ? " --tcp" : "") << "\n";
+    if (!tunnel.share().public_() && !raw) {
       std::cerr << "Frontends do not reach it: it is not --public.\n";
+    }
+    for (const auto& hop : tunnel.status().hops()) {
+      if (hop.state() == v1::TunnelStatus::Hop::STATE_DOWN) {
+        std::cerr << "Note: " << hop.name() << " is down now"
+                  << (hop.last_error().empty() ? "" : ": " + hop.last_error()) << ".\n";
+      }
     }
   } else if (tunnel.has_frontend()) {
     std::cerr << "Every public share is at its name under " << tunnel.frontend().zone() << ".\n";
@@ -153,9 +161,6 @@ Outcome create(const Context& context, Common& common) {
   request.set_request_id(request_id());
   auto created = agent->call(&v1::Agent::Stub::CreateTunnel, request);
   if (!created) {
-    if (created.error().code == grpc::StatusCode::ALREADY_EXISTS) {
-      created.error().next = "choose another name with --name, or delete the old one first";
-    }
     return std::unexpected(created.error());
   }
   const std::string name = created->name();

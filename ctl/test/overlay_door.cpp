@@ -53,7 +53,8 @@ Answer<overlay::IdentityFile> read_identity(const std::string& file) {
       return trouble(Exit::usage, what,
                      "make one with: simplonctl identity create NAME --out FILE");
     default:
-      return trouble(Exit::failed, what);
+      return trouble(absl::IsPermissionDenied(identity.status()) ? Exit::failed : Exit::usage,
+                     what);
   }
 }
 
@@ -76,7 +77,9 @@ net::awaitable<std::expected<NetworkPtr, std::string>> enter(net::Loop& loop,
   }
   const NetworkPtr shared = std::move(*network);
   if (!co_await up(loop, *shared, deadline)) {
-    co_return std::unexpected(hub + ": " + why(shared->status()));
+    const auto status = shared->status();
+    co_return std::unexpected(status.last_error.empty() ? hub + " does not answer"
+                                                        : status.last_error);
   }
   co_return shared;
 }

@@ -6,6 +6,8 @@
 
 #include <boost/asio/signal_set.hpp>
 
+#include "base/log.hpp"
+
 namespace simplon::ctl {
 namespace {
 
@@ -22,7 +24,9 @@ net::awaitable<void> run(net::Loop& loop, net::awaitable<Outcome> tool,
 
 }  // namespace
 
-Outcome run_tool(const std::function<net::awaitable<Outcome>(net::Loop&)>& tool) {
+Outcome run_tool(const std::function<net::awaitable<Outcome>(net::Loop&)>& tool,
+                 std::string_view log_level) {
+  base::set_log_level(log_level);
   const auto outcome = std::make_shared<Outcome>();
   net::Loop loop;
   boost::asio::signal_set signals(loop.context(), SIGINT, SIGTERM, SIGHUP);

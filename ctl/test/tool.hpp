@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 
 #include "ctl/outcome.hpp"
 #include "net/async.hpp"
@@ -10,7 +11,9 @@
 namespace simplon::ctl {
 
 /// Starts the coroutine that `tool` makes. Ctrl-C, SIGTERM and the end of the terminal end it:
-/// that is `done`.
-Outcome run_tool(const std::function<net::awaitable<Outcome>(net::Loop&)>& tool);
+/// that is `done`. Of the libraries' log only what is at least of that level is shown: a tool says
+/// itself what happens.
+Outcome run_tool(const std::function<net::awaitable<Outcome>(net::Loop&)>& tool,
+                 std::string_view log_level = "warn");
 
 }  // namespace simplon::ctl

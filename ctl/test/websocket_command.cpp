@@ -77,7 +77,7 @@ Outcome run_websocket(const Context& context, const WebsocketWords& words) {
   test.echo.count = words.count;
   test.echo.interval = *interval;
   test.echo.timeout = *timeout;
-  return run_tool([&test](net::Loop& loop) { return test_websocket(loop, test); });
+  return run_tool([&test](net::Loop& loop) { return test_websocket(loop, test); }, "off");
 }
 
 }  // namespace
