@@ -45,7 +45,7 @@ class ShareRunner final : public Runner {
     if (listener_ == nullptr && !registering_ && !retry_.armed()) {
       register_service();
     }
-    update();
+    registration_changed();
   }
 
  private:
@@ -76,7 +76,7 @@ class ShareRunner final : public Runner {
   }
 
   void register_service() {
-    if (network_ == nullptr || draining_ || path_ == nullptr) {
+    if (network_ == nullptr || draining_ || path_ == nullptr || registering_) {
       return;
     }
     registering_ = true;
@@ -101,16 +101,41 @@ class ShareRunner final : public Runner {
   void registered(Registered result) {
     registering_ = false;
     if (result) {
-      register_error_.clear();
       listener_ = std::move(*result);
       listener_->on_change([this, alive = std::weak_ptr(alive_)] {
         if (!alive.expired()) {
-          update();
+          registration_changed();
         }
       });
-    } else {
-      register_error_ = result.error().message();
-      retry_.arm(around_.control.now() + around_.settings.retry, [this] { register_service(); });
+      return registration_changed();
+    }
+    register_error_ = result.error().message();
+    register_later();
+    update();
+  }
+
+  void register_later() {
+    retry_.arm(around_.control.now() + around_.settings.retry, [this] {
+      if (listener_ == nullptr || refused()) {
+        listener_.reset();
+        register_service();
+      }
+    });
+  }
+
+  // A listener may be refused after it was made: when a link came up, or came back. The overlay
+  // does not ask again by itself.
+  bool refused() const {
+    return listener_ != nullptr && link_->status().state == overlay::LinkState::up &&
+           listener_->status().state == overlay::LinkState::down;
+  }
+
+  void registration_changed() {
+    if (listener_ != nullptr) {
+      register_error_ = refused() ? listener_->status().last_error : std::string();
+    }
+    if (refused() && !retry_.armed()) {
+      register_later();
     }
     update();
   }
@@ -168,7 +193,7 @@ class ShareRunner final : public Runner {
     } else if (network_ == nullptr) {
       out.failed = link + "; join it under that name, or delete this tunnel";
     } else if (!register_error_.empty()) {
-      out.failed = register_error_;
+      out.failed = "service \"" + spec_.service + "\": " + register_error_;
     }
     if (!link.empty()) {
       out.message = link;

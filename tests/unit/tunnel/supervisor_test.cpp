@@ -140,6 +140,22 @@ TEST_F(TunnelTest, AServiceNameOfAnotherAgentFailsTheShareAndIsTriedAgain) {
   EXPECT_THAT(host_.status("demo")->message, HasSubstr("belongs to another agent"));
 }
 
+TEST_F(TunnelTest, ARegistrationThatIsRefusedLaterFailsTheShareAndIsTriedAgain) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"));
+  host_network_.set_registration(overlay::LinkState::connecting);
+  EXPECT_EQ(host_.status("demo")->phase, Phase::degraded);
+  host_network_.set_registration(overlay::LinkState::down, "hub: not permitted");
+  EXPECT_EQ(host_.status("demo")->phase, Phase::failed);
+  EXPECT_EQ(host_.status("demo")->message, "service \"demo\": hub: not permitted");
+  clock_.advance(seconds(4));
+  while (loop_.poll() > 0) {
+  }
+  EXPECT_EQ(host_.status("demo")->phase, Phase::failed);
+  host_network_.set_registration(overlay::LinkState::up);
+  EXPECT_TRUE(until_phase(host_, "demo", Phase::active));
+}
+
 TEST_F(TunnelTest, ATargetThatComesUpIsNoticed) {
   const std::string port = dead_port();
   share("demo", port);

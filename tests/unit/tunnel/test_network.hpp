@@ -51,6 +51,8 @@ class TestDirectory {
 };
 
 class TestNetwork final : public overlay::Network {
+  class TestListener;
+
  public:
   TestNetwork(std::shared_ptr<TestDirectory> directory, std::string name)
       : directory_(std::move(directory)), name_(std::move(name)) {}
@@ -67,6 +69,11 @@ class TestNetwork final : public overlay::Network {
     if (changed_) {
       changed_();
     }
+  }
+  /// The overlay says no to what it took before, or takes it again.
+  void set_registration(overlay::LinkState state, std::string error = {}) {
+    registration_ = {.state = state, .last_error = std::move(error)};
+    tell_listeners();
   }
   int dials() const { return dials_; }
 
@@ -110,15 +117,30 @@ class TestNetwork final : public overlay::Network {
   class TestListener final : public overlay::Listener {
    public:
     TestListener(TestNetwork& network, std::string service)
-        : network_(network), service_(std::move(service)) {}
-    ~TestListener() override { network_.directory_->withdraw(service_); }
-    overlay::LinkStatus status() const override { return network_.status(); }
-    void on_change(std::function<void()>) override {}
+        : network_(network), service_(std::move(service)) {
+      network_.listeners_.push_back(this);
+    }
+    ~TestListener() override {
+      std::erase(network_.listeners_, this);
+      network_.directory_->withdraw(service_);
+    }
+    overlay::LinkStatus status() const override {
+      return network_.up_ ? network_.registration_ : network_.status();
+    }
+    void on_change(std::function<void()> changed) override { changed_ = std::move(changed); }
+    void changed() { changed_(); }
 
    private:
     TestNetwork& network_;
     std::string service_;
+    std::function<void()> changed_;
   };
+
+  void tell_listeners() {
+    for (TestListener* listener : std::vector(listeners_)) {
+      listener->changed();
+    }
+  }
 
   static std::unexpected<overlay::Refusal> refusal(base::Errc code) {
     return std::unexpected(overlay::Refusal{
@@ -150,6 +172,8 @@ class TestNetwork final : public overlay::Network {
   std::shared_ptr<TestDirectory> directory_;
   std::string name_;
   overlay::LinkStatus status_{.state = overlay::LinkState::up};
+  overlay::LinkStatus registration_{.state = overlay::LinkState::up};
+  std::vector<TestListener*> listeners_;
   std::atomic<bool> up_{true};
   std::atomic<int> dials_{0};
   std::function<void()> changed_;
