@@ -11,8 +11,10 @@ namespace {
 namespace beast = boost::beast;
 using beast::http::field;
 
-constexpr std::size_t kLongestMethod = 64;  // none registered is longer than 17
-constexpr int kEmptyLines = 2;              // tolerated before a request (RFC 9112 §2.2)
+constexpr std::size_t kLongestMethod = 64;        // none registered is longer than 17
+constexpr std::size_t kLongestStatusLine = 4096;  // without an end: what comes is not HTTP
+constexpr std::size_t kShortStatusLine = std::string_view("HTTP/1.1 200").size();
+constexpr int kEmptyLines = 2;  // tolerated before a request (RFC 9112 §2.2)
 
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -210,7 +212,13 @@ class Parser {
     beast::error_code error;
     std::size_t taken = 0;
     try {
-      taken = beast_->put(bounded, head, error);
+      if (!isRequest && !beast_->got_start_line()) {
+        if (in.find('\n') == std::string_view::npos && in.size() < kLongestStatusLine) {
+          return result;
+        }
+        taken = put_status_line(bounded, head);
+      }
+      taken += beast_->put(bounded.substr(taken), head, error);
     } catch (const std::exception&) {  // an assertion of Beast's, which a peer provoked
       return std::unexpected(Verdict{400, "bad_message"});
     }
@@ -239,6 +247,17 @@ class Parser {
   }
 
  private:
+  // "HTTP/1.1 200" without a space behind it is common, and all that Beast misses is that space.
+  std::size_t put_status_line(std::string_view in, Head& head) {
+    const std::string_view line = in.substr(0, in.find('\r'));
+    if (line.size() != kShortStatusLine || !in.substr(line.size()).starts_with("\r\n")) {
+      return 0;
+    }
+    beast::error_code error;
+    beast_->put(std::string(line) + " \r\n", head, error);
+    return beast_->got_start_line() ? line.size() + 2 : 0;
+  }
+
   std::size_t skip_empty_lines(std::string_view in) {
     std::size_t skipped = 0;
     while (isRequest && empty_lines_ < kEmptyLines && in.substr(skipped).starts_with("\r\n")) {

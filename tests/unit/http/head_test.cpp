@@ -129,9 +129,25 @@ TEST(ResponseHead, TellsStatusReasonAndFields) {
   EXPECT_EQ(head.minor, 0);
 }
 
+TEST(ResponseHead, NeedsNoReasonAndNoSpaceBeforeIt) {
+  for (const std::string text : {"HTTP/1.1 204\r\nA: b\r\n\r\n", "HTTP/1.1 204 \r\nA: b\r\n\r\n"}) {
+    for (std::size_t step = 1; step <= text.size(); ++step) {
+      ResponseParser parser(Limits{});
+      ResponseHead head;
+      const auto fed = feed(parser, text, step, head);
+      ASSERT_TRUE(fed) << step;
+      EXPECT_EQ(*fed, text.size());
+      EXPECT_EQ(head.status, 204);
+      EXPECT_EQ(head.reason, "");
+      EXPECT_EQ(head.fields.find("a"), "b");
+    }
+  }
+}
+
 TEST(ResponseHead, IsRefusedWith502WhenMalformed) {
   for (const std::string_view text :
-       {"HTTP/1.1 200\r\n\r\n", "HTTP/1.1 099 x\r\n\r\n", "HTTP/1.1 600 x\r\n\r\n", "SSH-2.0-x\r\n",
+       {"HTTP/1.1 20\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/2.0 200\r\n\r\n",
+        "HTTP/1.1 099 x\r\n\r\n", "HTTP/1.1 600 x\r\n\r\n", "SSH-2.0-x\r\n",
         "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "\r\nHTTP/1.1 200 OK\r\n\r\n"}) {
     ResponseParser parser(Limits{});
     ResponseHead head;
