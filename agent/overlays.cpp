@@ -149,6 +149,8 @@ absl::Status Overlays::may_take(const std::string& name, bool replace) {
           " the overlay " + in_quotes(name) + " of this agent";
   } else if (present->own_hub && hub_->has_members()) {
     why = "this agent is the hub of other members in the overlay " + in_quotes(name);
+  } else if (!present->failed.empty()) {
+    why = "the overlay " + in_quotes(name) + " of this agent does not work: " + present->failed;
   } else if (!present->own_hub) {
     why = "this agent is already a member of a network that it calls " + in_quotes(name) + ", as " +
           in_quotes(present->identity.name);
@@ -214,15 +216,20 @@ void Overlays::enrolled(absl::StatusOr<overlay::IdentityFile> identity) {
     return change.joined(status);
   }
   const std::string name = change.name;
-  give_up(name, [this, name, identity = std::move(*identity),
-                 joined = std::move(change.joined)]() mutable {
+  auto enter = [this, name, identity = std::move(*identity),
+                joined = std::move(change.joined)]() mutable {
     base::log().info("joined the network of {} as {}, called {} here",
                      identity.addresses.empty() ? "?" : identity.addresses.front(), identity.name,
                      name);
     add({.name = name, .identity = std::move(identity), .network = nullptr, .failed = {}});
     change_.reset();
     joined(info(members_.back()));
-  });
+  };
+  // Tunnels that wait for an overlay of that name, which is not there, get it.
+  if (find(name) == nullptr) {
+    return enter();
+  }
+  give_up(name, std::move(enter));
 }
 
 void Overlays::remove(const std::string& name, bool force, Removed done) {

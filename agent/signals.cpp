@@ -8,6 +8,11 @@ Signals::Signals() {
   sigemptyset(&set_);
   sigaddset(&set_, SIGTERM);
   sigaddset(&set_, SIGINT);
+  // The terminal went away; but not for those who said nohup.
+  struct sigaction hangup{};
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
+    sigaddset(&set_, SIGHUP);
+  }
   pthread_sigmask(SIG_BLOCK, &set_, nullptr);
 }
 

@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT as events of main's thread.
+// SIGTERM, SIGINT and, unless it is ignored, SIGHUP as events of main's thread.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@
 
 namespace simplon::agent {
 
-/// Blocks both for this thread and those that it starts from now on: make it before any other
+/// Blocks them for this thread and those that it starts from now on: make it before any other
 /// thread. They stay blocked when it goes, so that a late one does not cut the end short.
 class Signals {
  public:

@@ -284,6 +284,17 @@ TEST_F(DaemonTest, LeavingTheDefaultOverlayBringsTheOwnHubBack) {
   expect(beta.remove_overlay("default"), StatusCode::FAILED_PRECONDITION, "own hub");
 }
 
+TEST_F(DaemonTest, TunnelsThatWaitForTheirOverlayGetTheOneThatIsJoined) {
+  Running alpha(folder_ / "alpha", "alpha");
+  Running beta(folder_ / "beta", "beta");
+  ASSERT_TRUE(beta.share("mine").ok());
+  beta.options.hub_listen.none = true;
+  beta.restart();
+  const auto joined = beta.join(alpha.invite("beta"));
+  ASSERT_TRUE(joined.ok()) << joined.error_message();
+  EXPECT_THAT(beta.tunnels(), ElementsAre("mine"));
+}
+
 TEST_F(DaemonTest, ABrokenIdentityIsAnOverlayThatIsDownAndSaysWhy) {
   Running alpha(folder_ / "alpha", "alpha");
   Running beta(folder_ / "beta", "beta", false);
@@ -295,6 +306,10 @@ TEST_F(DaemonTest, ABrokenIdentityIsAnOverlayThatIsDownAndSaysWhy) {
   ASSERT_EQ(info.overlays_size(), 1);
   EXPECT_EQ(info.overlays(0).state(), v1::LINK_STATE_DOWN);
   EXPECT_THAT(info.overlays(0).last_error(), HasSubstr("default.json"));
+  expect(beta.join(alpha.invite("beta2")), StatusCode::FAILED_PRECONDITION, "default.json");
+  const auto replaced = beta.join(alpha.invite("beta3"), "", true);
+  ASSERT_TRUE(replaced.ok()) << replaced.error_message();
+  EXPECT_THAT(beta.overlays(), ElementsAre("default as beta3"));
 }
 
 TEST_F(DaemonTest, WhileItDrainsItAnswersAndTakesNoNewTunnels) {
