@@ -51,14 +51,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     int ends = 0;
     auto session = overlay::Session::start(
         near, (habits & 8) ? overlay::SessionRole::client : overlay::SessionRole::server,
-        {.budget = budget, .max_streams = 20},
+        {.budget = budget, .max_streams = 20, .max_unacknowledged = 2},
         {.inbound =
              [&](net::StreamPtr stream) {
                if (!(habits & 16)) users.push_back(std::make_unique<User>(stream, habits));
              },
          .ended = [&](std::error_code) { ++ends; }});
-    if (auto ours = session->open_stream()) {
-      users.push_back(std::make_unique<User>(*ours, habits));
+    for (int i = 0; i < 4; ++i) {  // the last two wait for acknowledgements
+      if (auto ours = session->open_stream()) {
+        (*ours)->try_write(net::as_buffer("open")).value_or(0);
+        if ((habits & 1) && i == 2) (*ours)->close();
+        users.push_back(std::make_unique<User>(*ours, habits));
+      }
     }
     net::Buffer rest = std::as_bytes(std::span(data + 1, size - 1));
     while (!rest.empty()) {
