@@ -233,6 +233,9 @@ void append_response(std::string& out, const ResponseHead& head, const Delivery&
   if (head.status == 101) {
     out += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
   } else if (head.status / 100 != 1) {
+    if (head.status == 426 && head.fields.lists(Name::upgrade, "websocket")) {
+      out += "Connection: Upgrade\r\nUpgrade: websocket\r\n";  // RFC 9110 §15.5.22
+    }
     if (delivery.close) {
       out += "Connection: close\r\n";
     } else if (delivery.http_1_0) {

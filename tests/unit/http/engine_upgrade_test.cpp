@@ -75,7 +75,8 @@ TEST_F(Engine, LeavesWebsocketsAloneOnDrain) {
 TEST_F(Engine, RelaysARefusedHandshakeAndKeepsTheConnection) {
   forwarded(kHandshake);
   const std::string no =
-      "HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nContent-Length: 2\r\n\r\nno";
+      "HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nContent-Length: 2\r\n"
+      "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\nno";
   EXPECT_EQ(answered(no), no);
   get();
   EXPECT_EQ(answered(kOk), kOk);
