@@ -7,6 +7,8 @@
 namespace simplon::http {
 namespace {
 
+constexpr std::size_t kMostKept = 8 * 1024;  // bytes of a head's memory, between requests
+
 // What cannot be read as a request is answered without going anywhere.
 net::awaitable<void> refuse(Connection& connection, const RequestHead& head, Verdict verdict) {
   const std::string answer =
@@ -34,7 +36,13 @@ net::awaitable<std::optional<Upgraded>> converse(Connection& connection) {
   net::Stream& client = connection.client->stream();
   RequestReader reader(*connection.client, connection.policy->limits, connection.policy->timeouts,
                        connection.drain);
+  Scratch scratch(connection.policy->limits);
   for (;;) {
+    if (scratch.out.capacity() > kMostKept) {  // large heads are rare, idle connections are many
+      scratch.out = {};
+      scratch.response = {};
+      reader.forget_head();
+    }
     const auto outcome = co_await reader.next();
     if (outcome == RequestReader::Outcome::refused) {
       co_await refuse(connection, reader.head(), reader.verdict());
@@ -44,7 +52,7 @@ net::awaitable<std::optional<Upgraded>> converse(Connection& connection) {
       client.close();
       co_return std::nullopt;
     }
-    Exchange exchange(connection, reader.head());
+    Exchange exchange(connection, reader.head(), scratch);
     switch (co_await exchange.run()) {
       case Exchange::End::keep:
         break;

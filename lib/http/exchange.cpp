@@ -19,13 +19,15 @@ bool idempotent(std::string_view method) {
 
 }  // namespace
 
-Exchange::Exchange(const Connection& connection, const RequestHead& request)
+Exchange::Exchange(const Connection& connection, const RequestHead& request, Scratch& scratch)
     : connection_(connection),
       policy_(*connection.policy),
       request_(request),
       client_(*connection.client),
       watch_(client_, [this](std::error_code error) { client_changed(error); }),
-      parser_(policy_.limits) {
+      parser_(scratch.parser),
+      response_(scratch.response),
+      out_(scratch.out) {
   outcome_.method = request.method;
   outcome_.target = request.target;
 }

@@ -29,6 +29,14 @@ struct Connection {
   bool draining() const { return drain && drain->requested(); }
 };
 
+/// Memory that the exchanges of a connection use one after the other.
+struct Scratch {
+  explicit Scratch(const Limits& limits) : parser(limits) {}
+  ResponseParser parser;
+  ResponseHead response;
+  std::string out;
+};
+
 class Exchange {
  public:
   /// What becomes of the client's connection.
@@ -47,7 +55,7 @@ class Exchange {
     net::StreamPtr upstream;
   };
 
-  Exchange(const Connection& connection, const RequestHead& request);
+  Exchange(const Connection& connection, const RequestHead& request, Scratch& scratch);
   ~Exchange();
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -96,8 +104,8 @@ class Exchange {
 
   Upstream upstream_;
   std::optional<Inlet> inlet_;  // of upstream_
-  ResponseParser parser_;
-  ResponseHead response_;
+  ResponseParser& parser_;
+  ResponseHead& response_;
   ResponseFraming response_framing_;
   std::error_code failure_;           // why no response came
   std::optional<Verdict> malformed_;  // or what was wrong with it
@@ -112,7 +120,7 @@ class Exchange {
   End end_ = End::close;
   Switched switched_;
   Ends::Outcome outcome_;
-  std::string out_;
+  std::string& out_;
 };
 
 }  // namespace simplon::http

@@ -28,6 +28,8 @@ class RequestReader {
   net::awaitable<Outcome> next();
 
   const RequestHead& head() const { return head_; }
+  /// Gives the head's memory back.
+  void forget_head() { head_ = {}; }
   Verdict verdict() const { return verdict_; }
 
  private:

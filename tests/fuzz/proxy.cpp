@@ -104,7 +104,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
           const auto bytes =
               in.subspan(0, std::min<std::size_t>(in.size(), (step >> 3U) * 8U + 8U));
           in = in.subspan(bytes.size());
-          (void)((step & 1U) == 0 ? *client : origin).try_write(std::as_bytes(bytes));
+          net::Stream& speaker = (step & 1U) == 0 ? *client : origin;
+          [[maybe_unused]] const auto taken = speaker.try_write(std::as_bytes(bytes));
           break;
         }
         case 2:
