@@ -65,9 +65,9 @@ class Drain final : public net::Waiter {
 };
 
 std::vector<std::pair<StreamPtr, StreamPtr>> connect_many(SessionPair& pair, int count) {
-  std::vector<std::pair<StreamPtr, StreamPtr>> streams;
-  for (int i = 0; i < count; ++i) {
-    streams.push_back(pair.connect());
+  std::vector<std::pair<StreamPtr, StreamPtr>> streams(static_cast<std::size_t>(count));
+  for (auto& stream : streams) {
+    stream = pair.connect();
   }
   return streams;
 }

@@ -396,9 +396,9 @@ TEST(Session, AnAnswerToAnOpenThatWaitsEndsTheSession) {
 
 TEST(Session, ABurstOfOpensIsTakenUpToALimit) {
   RawPeer peer(SessionRole::client);
-  std::vector<StreamPtr> streams;
-  for (std::size_t i = 0; i < 256 + kMaxHeldOpens; ++i) {
-    streams.push_back(peer.end.open());
+  std::vector<StreamPtr> streams(256 + kMaxHeldOpens);
+  for (auto& stream : streams) {
+    stream = peer.end.open();
   }
   EXPECT_EQ(peer.end.session->open_stream().error(), Errc::limit_exceeded);
   EXPECT_EQ(opens(peer.frames()).size(), 256U);
