@@ -231,11 +231,11 @@ absl::StatusOr<IssuedInvitation> HubImpl::invite(std::string_view name, bool fro
               .secret = std::string(kSecretBytes, '\0'),
               .expires = std::chrono::floor<std::chrono::seconds>(now + lifetime)};
   randombytes_buf(token.secret.data(), token.secret.size());
-  const auto added = core_->store->add_invitation({.secret_sha256 = sha256(token.secret),
-                                                   .name = token.name,
-                                                   .frontend = frontend,
-                                                   .expires = token.expires},
-                                                  now);
+  auto added = core_->store->add_invitation({.secret_sha256 = sha256(token.secret),
+                                             .name = token.name,
+                                             .frontend = frontend,
+                                             .expires = token.expires},
+                                            now);
   if (!added.ok()) {
     return added;
   }

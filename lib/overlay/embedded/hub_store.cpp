@@ -184,7 +184,7 @@ absl::StatusOr<std::string> HubStore::redeem(std::string_view secret_sha256,
                                              const std::string& spki, Time now,
                                              const Issue& issue) {
   std::string certificate;
-  const auto done = database_->transaction([&]() -> absl::Status {
+  auto done = database_->transaction([&]() -> absl::Status {
     auto select = database_->prepare(
         "SELECT name, frontend, expires, spki, certificate FROM hub_invitation WHERE "
         "secret_sha256 = ?");
