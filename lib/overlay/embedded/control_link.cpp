@@ -295,7 +295,10 @@ net::awaitable<ControlLink::Answer> ControlLink::ask(MemberMessage message,
 void ControlLink::tell(MemberMessage message) {
   if (writer_ && status_.state == LinkState::up) {
     message.set_id(next_id_++);
-    (void)writer_->write(message);  // a lost link is told to all who wait for it
+    if (const auto sent = writer_->write(message); !sent) {
+      // The reader of the link finds out as well, and tells all who wait.
+      base::log().debug("overlay: the hub takes no message: {}", sent.error().message());
+    }
   }
 }
 

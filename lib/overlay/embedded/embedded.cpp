@@ -181,8 +181,8 @@ class Core final : public std::enable_shared_from_this<Core> {
           });
         });
     loop->post([peers = sessions, meeting = Meeting{.hub = *link_->hub(), .ticket = offer.ticket()},
-                spki, done = std::move(done)]() mutable {
-      peers->meet_dialer(std::move(meeting), std::move(spki), std::move(done));
+                key = std::string(spki), done = std::move(done)]() mutable {
+      peers->meet_dialer(std::move(meeting), std::move(key), std::move(done));
     });
   }
 

@@ -57,7 +57,7 @@ net::awaitable<void> Lookup::ask_hub(std::shared_ptr<ControlLink> link, net::Loo
 
 net::awaitable<Lookup::Answer> Lookup::ask_from(net::Loop& loop, MemberMessage message,
                                                 net::TimePoint deadline) const {
-  const auto question = std::make_shared<Question>(loop);
+  auto question = std::make_shared<Question>(loop);
   control_.post([link = link_, control = &control_, message = std::move(message), deadline,
                  question]() mutable {
     net::spawn(
