@@ -128,7 +128,7 @@ void add_agent_commands(CLI::App& app, Context& context) {
   level_command->footer("Example:\n  simplonctl log-level debug");
   level_command
       ->add_option("LEVEL", *level, "trace, debug, info, warn, error or off; none: show it")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}).description(""));
   level_command->callback([level, &context] {
     context.run = [level, &context] { return log_level(context, *level); };
   });

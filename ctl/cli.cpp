@@ -26,6 +26,19 @@ constexpr char kExamples[] =
     "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent answers, 4 not found.\n"
     "Each command has its own --help.";
 
+// The options of the whole line work behind a command, too, where its own help does not list them.
+void explain_globals(CLI::App& app) {
+  for (auto* command : app.get_subcommands({})) {
+    if (command->get_subcommands({}).empty()) {
+      auto footer = command->get_footer();
+      footer += footer.empty() ? "" : "\n\n";
+      command->footer(footer +
+                      "Also: -o json, --socket PATH, --state-dir DIR; see simplonctl --help.");
+    }
+    explain_globals(*command);
+  }
+}
+
 void print(const Trouble& trouble) {
   std::cerr << "simplonctl: " << trouble.what << "\n";
   if (!trouble.next.empty()) {
@@ -37,7 +50,6 @@ void print(const Trouble& trouble) {
 
 void build(CLI::App& app, Context& context) {
   app.description(kAbout);
-  app.footer(kExamples);
   app.set_version_flag("--version", "simplonctl " + base::version());
   app.require_subcommand(1);
   app.fallthrough();
@@ -52,7 +64,7 @@ void build(CLI::App& app, Context& context) {
   app.add_option_function<std::string>(
          "-o,--output", [&context](const std::string& value) { context.json = value == "json"; },
          "table for people, json for programs (protobuf's JSON mapping)")
-      ->check(CLI::IsMember({"table", "json"}))
+      ->check(CLI::IsMember({"table", "json"}).description(""))
       ->type_name("table|json");
   add_tunnel_commands(app, context);
   add_resource_commands(app, context);
@@ -60,6 +72,9 @@ void build(CLI::App& app, Context& context) {
   add_overlay_commands(app, context);
   add_identity_commands(app, context);
   add_test_commands(app, context);
+  explain_globals(app);
+  // Last, because a command takes over the footer that its parent has when it is made.
+  app.footer(kExamples);
 }
 
 int main(int argc, const char* const* argv) {

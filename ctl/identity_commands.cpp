@@ -87,12 +87,13 @@ Outcome create(const Context& context, const CreateOptions& options) {
 
 void add_identity_commands(CLI::App& app, Context& context) {
   auto* identity = app.add_subcommand("identity", "Identities for tools without an agent");
+  identity->footer("Example:\n  simplonctl identity create ws-host --out host.json");
   identity->require_subcommand(1);
   auto options = std::make_shared<CreateOptions>();
   auto* command = identity->add_subcommand(
       "create", "Make a key here, have it signed by the agent's hub, keep both in one file");
   command->footer(
-      "Example:\n"
+      "Examples:\n"
       "  simplonctl identity create ws-host --out host.json\n"
       "  simplonctl test endpoint --identity host.json --service ws\n"
       "The private key does not leave this host. The file can be read by its owner only.");

@@ -144,6 +144,7 @@ Outcome join(const Context& context, const JoinOptions& options) {
 
 void add_hub(CLI::App& app, Context& context) {
   auto* hub = app.add_subcommand("hub", "The hub role of the agent: who may join");
+  hub->footer("Example:\n  simplonctl hub invite beta");
   hub->require_subcommand(1);
   auto options = std::make_shared<InviteOptions>();
   auto* command = hub->add_subcommand("invite", "Print a one-time token for another agent");

@@ -34,7 +34,8 @@ struct Common {
 };
 
 void add_common(CLI::App& command, Common& common) {
-  command.add_option("--name", common.name, "Name of the tunnel on this agent; default: chosen")
+  command
+      .add_option("--name", common.name, "Name of the tunnel on this agent; default: chosen by it")
       ->type_name("NAME");
   command.add_option("--overlay", common.overlay, "Which overlay; default: the only one")
       ->type_name("NAME");

@@ -65,6 +65,7 @@ Outcome check_service(const std::string& typed, const std::string& option) {
 
 void add_test_commands(CLI::App& app, Context& context) {
   auto* test = app.add_subcommand("test", "Tools that test a path: endpoint, websocket, proxy");
+  test->footer("They run until Ctrl-C or their end and need no agent. Each has its own --help.");
   test->require_subcommand(1);
   add_endpoint(*test, context);
   add_websocket(*test, context);

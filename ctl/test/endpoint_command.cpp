@@ -69,6 +69,7 @@ void add_endpoint(CLI::App& app, Context& context) {
   auto words = std::make_shared<EndpointWords>();
   auto* command = app.add_subcommand("endpoint", "An HTTP server to test a path with");
   command->footer("Serves:\n" + std::string(kEndpointPaths) +
+                  "\n"
                   "Examples:\n"
                   "  simplonctl test endpoint --listen 127.0.0.1:9090\n"
                   "  simplonctl test endpoint --identity host.json --service ws");
