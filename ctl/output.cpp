@@ -52,7 +52,8 @@ std::string joined(const auto& values) {
 std::string labels(const v1::Tunnel& tunnel) {
   std::vector<std::string> pairs;
   for (const auto& [key, value] : tunnel.labels()) {
-    pairs.push_back(key + "=" + value);
+    std::string& pair = pairs.emplace_back(key);
+    pair.append("=").append(value);
   }
   std::ranges::sort(pairs);
   return joined(pairs);
