@@ -174,7 +174,8 @@ std::string agent_details(const v1::AgentInfo& agent, Clock::time_point now) {
   std::string hub;
   if (agent.has_hub()) {
     hub = agent.hub().listen() + (agent.hub().loopback_only() ? " (this host only)" : "") + ", " +
-          std::to_string(agent.hub().members_online()) + " members online";
+          std::to_string(agent.hub().members_online()) +
+          (agent.hub().members_online() == 1 ? " member online" : " members online");
   }
   std::string out = fields({
       {"agent", agent.name()},

@@ -74,9 +74,16 @@ net::awaitable<std::expected<std::vector<Host>, Failure>> Lookup::resolve(
     net::Loop& loop, std::string service, net::TimePoint deadline) const {
   MemberMessage message;
   message.mutable_resolve()->set_service(service);
-  const auto answer = co_await ask_from(loop, std::move(message), deadline);
+  auto answer = co_await ask_from(loop, std::move(message), deadline);
   if (!answer) {
-    co_return std::unexpected(answer.error());
+    // The hub does not repeat what it was asked for; a person needs the name.
+    Failure& failure = answer.error();
+    if (failure.code == Errc::no_such_service) {
+      failure.detail = "no agent ever shared \"" + service + "\"";
+    } else if (failure.code == Errc::not_hosted) {
+      failure.detail = "no agent that shares \"" + service + "\" is online";
+    }
+    co_return std::unexpected(std::move(failure));
   }
   if (!answer->message.has_resolved()) {
     co_return failed(Errc::link_lost, "the hub answers something else than it was asked");
