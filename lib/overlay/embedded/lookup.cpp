@@ -78,10 +78,8 @@ net::awaitable<std::expected<std::vector<Host>, Failure>> Lookup::resolve(
   if (!answer) {
     // The hub does not repeat what it was asked for; a person needs the name.
     Failure& failure = answer.error();
-    if (failure.code == Errc::no_such_service) {
-      failure.detail = "no agent ever shared \"" + service + "\"";
-    } else if (failure.code == Errc::not_hosted) {
-      failure.detail = "no agent that shares \"" + service + "\" is online";
+    if (failure.code == Errc::no_such_service || failure.code == Errc::not_hosted) {
+      failure.detail = "\"" + service + "\": " + failure.detail;
     }
     co_return std::unexpected(std::move(failure));
   }

@@ -385,7 +385,7 @@ TEST_F(EmbeddedFaults, WordsOfTheHubCarryNoControlCharacters) {
     }
     return message.has_resolve();
   });
-  EXPECT_EQ(refusal(*bob, to("web")).failure.detail, "?[2Jforged?line");
+  EXPECT_EQ(refusal(*bob, to("web")).failure.detail, "\"web\": ?[2Jforged?line");
 }
 
 TEST_F(EmbeddedFaults, AnIdentityThatDoesNotWorkIsRefused) {

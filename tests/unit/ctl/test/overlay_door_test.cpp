@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/ids.hpp"
 #include "ctl/test/endpoint.hpp"
 #include "ctl/test/serve.hpp"
 #include "ctl/test/websocket_client.hpp"
@@ -90,7 +91,8 @@ struct IdentityFiles : testing::Test {
     return identity ? Trouble{} : identity.error();
   }
   ~IdentityFiles() override { std::filesystem::remove(file); }
-  std::string file = testing::TempDir() + "ctl_identity_test.json";
+  std::string file =  // tests run beside each other
+      testing::TempDir() + "ctl_identity_" + base::new_id() + ".json";
 };
 
 TEST_F(IdentityFiles, WhatIsNoneIsUsageAndTheFileIsNamed) {
