@@ -16,18 +16,25 @@ AT_ONCE = 50
 STARTS = [b"\x16\x03\x01", b"SIMPLON-RELAY/1", b"GET / HTTP/1.1\r\n", b"", b"\x00"]
 
 
+def connect(address):
+    """To host:port, or to the path of a unix socket."""
+    if "/" in address:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(address)  # without a timeout: a full queue is waited for, not an error
+        connection.settimeout(ANSWER)
+        return connection
+    host, port = address.rsplit(":", 1)
+    return socket.create_connection((host, int(port)), timeout=ANSWER)
+
+
 def batter(address, seed):
     """Random bytes on 10,000 connections, some ended, some cut."""
-    host, port = address.rsplit(":", 1)
     dice = random.Random(seed)
     left = CONNECTIONS
     while left > 0:
         batch = []
         for _ in range(min(AT_ONCE, left)):
-            connection = socket.socket()
-            connection.settimeout(ANSWER)
-            connection.connect((host, int(port)))
-            batch.append(connection)
+            batch.append(connect(address))
         left -= len(batch)
         for connection in batch:
             try:
@@ -47,13 +54,18 @@ def resident_kib(pid):
     raise AssertionError("no RssAnon")
 
 
-@pytest.mark.parametrize("port", ["hub", "access", "frontend"])
+@pytest.mark.parametrize("port", ["hub", "access", "frontend", "control socket"])
 def test_10000_random_connections_leave_the_port_serving(pair, endpoint, port):
     alpha, beta = pair
     beta.share(endpoint.url, "demo", "--public")
     access, front = alpha.access("demo"), alpha.frontend()
-    address = {"hub": alpha.hub_address(), "access": access, "frontend": front}[port]
-    batter(address, seed=port)
+    addresses = {
+        "hub": alpha.hub_address(),
+        "access": access,
+        "frontend": front,
+        "control socket": str(alpha.socket),
+    }
+    batter(addresses[port], seed=port)
     assert httpx.get(f"http://{access}/status/200", timeout=ANSWER).status_code == 200
     answer = httpx.get(f"http://{front}/", headers={"Host": "demo.localhost"}, timeout=ANSWER)
     assert answer.status_code == 200
