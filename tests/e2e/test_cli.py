@@ -1,11 +1,14 @@
 """simplonctl as people and scripts use it: exit codes, help, malformed arguments."""
 
 import json
+import re
+import signal
+import subprocess
 
+import httpx
 import pytest
 
-from programs import AGENT, ctl
-import subprocess
+from programs import AGENT, CTL, ctl
 
 
 def test_without_an_agent_the_exit_code_is_3_and_the_command_that_starts_one_is_shown(tmp_path):
@@ -90,10 +93,6 @@ def test_a_target_has_short_forms(agent):
 
 
 def test_a_foreground_share_is_gone_after_ctrl_c(programs, agent, endpoint):
-    import signal
-
-    from programs import CTL
-
     process = programs.program(
         CTL, "--state-dir", agent.state, "share", endpoint.url, "--name", "brief", "--foreground"
     )
@@ -126,13 +125,10 @@ def test_the_agent_refuses_malformed_options_in_one_line(tmp_path):
 def test_flags_beat_the_environment_and_that_beats_the_file(programs, tmp_path):
     config = tmp_path / "agent.conf"
     config.write_text('agent-name = "from-file"\nlog-level = "warn"\n')
-    agent = programs._keep(
-        __import__("programs").Process(
-            [AGENT, "--state-dir", tmp_path / "s", "--config", config]
-            + ["--hub-listen", "127.0.0.1:0", "--log-level", "debug"],
-            "agent",
-            env={"SIMPLON_AGENT_NAME": "from-environment"},
-        )
+    agent = programs.program(
+        *(AGENT, "--state-dir", tmp_path / "s", "--config", config),
+        *("--hub-listen", "127.0.0.1:0", "--log-level", "debug"),
+        env={"SIMPLON_AGENT_NAME": "from-environment"},
     )
     agent.wait_line("ready")
     status = ctl("--state-dir", tmp_path / "s", "-o", "json", "status").json
@@ -149,10 +145,6 @@ def test_json_logs_are_one_object_a_line(programs):
 
 
 def test_one_connection_has_one_id_in_both_agents_logs(pair, endpoint):
-    import re
-
-    import httpx
-
     alpha, beta = pair
     for agent in pair:
         agent.ctl("log-level", "debug").ok()

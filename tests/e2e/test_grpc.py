@@ -1,5 +1,7 @@
 """The control API as any gRPC client sees it: grpcio, with nothing but reflection."""
 
+import subprocess
+
 import grpc
 import pytest
 from google.protobuf import descriptor_pool, message_factory
@@ -153,8 +155,6 @@ def test_the_log_level_changes_while_it_runs(client):
 
 
 def test_signing_takes_a_request_and_gives_no_key(client, tmp_path):
-    import subprocess
-
     subprocess.run(
         ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         + ["-nodes", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "csr.pem"]

@@ -1,5 +1,6 @@
 """Bytes that make no sense, on every port: closed, bounded, and the agent goes on serving."""
 
+import json
 import random
 import socket
 import ssl
@@ -96,8 +97,6 @@ def test_a_certificate_of_another_network_is_refused_and_logged_once(programs, t
     two = programs.agent("two")
     path = tmp_path / "stranger.json"
     two.ctl("identity", "create", "stranger", "--out", path).ok()
-    import json
-
     identity = json.loads(path.read_text())
     identity["addresses"] = [one.hub_address()]
     path.write_text(json.dumps(identity))

@@ -1,5 +1,7 @@
 """The walk-through of the README, each line of it, in its order."""
 
+import socket
+
 import httpx
 import pytest
 
@@ -93,8 +95,6 @@ def test_the_whole_over_two_agents(pair, endpoint):
 
 def test_a_timeout_names_the_stage_that_was_reached(programs):
     """A listener that accepts and says nothing: the handshake is where it ends."""
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         answer = ctl("test", "websocket", address, "--timeout", "500ms")
@@ -102,8 +102,6 @@ def test_a_timeout_names_the_stage_that_was_reached(programs):
 
 
 def test_a_refused_connection_says_so():
-    import socket
-
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         answer = ctl("test", "websocket", f"127.0.0.1:{bound.getsockname()[1]}")
