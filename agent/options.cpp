@@ -55,9 +55,11 @@ struct Settings {
   Setting socket{"socket", "SIMPLON_SOCKET", "PATH",
                  "The control socket; default: agent.sock in --state-dir if given, else "
                  "/run/simplon/agent.sock for root, else in the user's runtime folder"};
-  Setting hub_listen{"hub-listen", "SIMPLON_HUB_LISTEN", "ADDR:PORT|none",
+  Setting hub_listen{"hub-listen", "SIMPLON_HUB_LISTEN", "[ADDR:]PORT|none",
                      "Where this agent's hub listens; default: 127.0.0.1:7443, or a free port, "
-                     "which is kept, when that is busy. Port 0 chooses one; none: no hub"};
+                     "which is kept, when that is busy. A port alone is one of 127.0.0.1, port 0 "
+                     "chooses one; none: "
+                     "no hub"};
   Setting hub_advertise{"hub-advertise", "SIMPLON_HUB_ADVERTISE", "ADDR[:PORT]",
                         "Where others reach the hub, if not where it listens; several are "
                         "separated by commas"};
@@ -106,7 +108,10 @@ std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> out;
   std::istringstream stream(text);
   for (std::string part; std::getline(stream, part, ',');) {
-    std::erase_if(part, [](unsigned char c) { return std::isspace(c) != 0; });
+    // The ends only: a space inside an item is an error of whoever wrote it.
+    constexpr char blank[] = " \t\r\n";
+    part.erase(0, std::min(part.find_first_not_of(blank), part.size()));
+    part.erase(part.find_last_not_of(blank) + 1);
     out.push_back(std::move(part));
   }
   return out;
@@ -179,9 +184,16 @@ std::expected<HubListen, Ended> hub_listen(const Setting& setting) {
     out.none = true;
     return out;
   }
-  auto endpoint = net::parse_endpoint(setting.value);
+  // A port alone stays on this host, as the default does.
+  const bool only_port =
+      !setting.value.empty() && setting.value.find_first_not_of("0123456789") == std::string::npos;
+  auto endpoint = net::parse_endpoint(only_port ? "127.0.0.1:" + setting.value : setting.value);
   if (!endpoint) {
     return wrong(setting, "is neither none nor an address and a port, such as 127.0.0.1:7443");
+  }
+  if (endpoint->host.empty()) {
+    return wrong(setting, "lacks an address; name the address, too: 0.0.0.0:" +
+                              std::to_string(endpoint->port) + " for every interface");
   }
   out.endpoint = std::move(*endpoint);
   return out;

@@ -107,10 +107,20 @@ TEST_F(OptionsTest, WhatMakesNoSenseIsNamedWithItsSource) {
   EXPECT_THAT(refusal({"--drain", "soon"}), HasSubstr("--drain"));
   EXPECT_THAT(refusal({"--drain", "25h"}), HasSubstr("--drain"));
   EXPECT_THAT(refusal({"--hub-advertise", "a,,b"}), HasSubstr("--hub-advertise"));
+  EXPECT_THAT(refusal({"--hub-advertise", "a b:7"}), HasSubstr("--hub-advertise: \"a b:7\""));
   EXPECT_THAT(refusal({"--nonsense"}), HasSubstr("--nonsense"));
   EXPECT_THAT(refusal({"--config", "/missing/file"}), HasSubstr("/missing/file"));
   environment_["SIMPLON_LOG_LEVEL"] = "loud";
   EXPECT_THAT(refusal({}), HasSubstr("SIMPLON_LOG_LEVEL: \"loud\""));
+}
+
+TEST_F(OptionsTest, AHubThatListensOnAPortAloneStaysOnThisHost) {
+  const auto options = parse({"--hub-listen", "7500"});
+  ASSERT_TRUE(options.has_value()) << options.error().text;
+  EXPECT_EQ(net::to_string(options->hub_listen.endpoint), "127.0.0.1:7500");
+  EXPECT_THAT(refusal({"--hub-listen", "70000"}), HasSubstr("--hub-listen: \"70000\""));
+  EXPECT_THAT(refusal({"--hub-listen", ":7443"}),
+              HasSubstr("name the address, too: 0.0.0.0:7443 for every interface"));
 }
 
 TEST_F(OptionsTest, ALineOfTheFileThatMakesNoSenseIsNamedByItsNumber) {
