@@ -229,9 +229,11 @@ void HubSession::answer_register(const MemberMessage& message, HubMessage* answe
   if (services.size() >= kMaxServicesOfInstance && !services.contains(service)) {
     return fail(answer, Errc::limit_exceeded, "the instance hosts too many services");
   }
-  const auto claimed = core_->store->claim(service, spki, std::chrono::system_clock::now());
-  if (!claimed.ok()) {
-    return fail(answer, claimed);
+  const auto status = core_->store->claim(
+      service, spki, std::chrono::system_clock::now(),
+      [this](std::string_view claimed) { return !core_->directory.hosts(claimed).empty(); });
+  if (!status.ok()) {
+    return fail(answer, status);
   }
   core_->directory.host(*this, service);
   answer->mutable_done();

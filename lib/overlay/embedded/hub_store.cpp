@@ -244,7 +244,27 @@ absl::StatusOr<std::vector<std::string>> HubStore::owners(std::string_view servi
   }
 }
 
-absl::Status HubStore::claim(std::string_view service, std::string_view spki, Time now) {
+absl::Status HubStore::make_room(std::string_view spki, const Hosted& hosted) {
+  auto select = database_->prepare("SELECT service FROM hub_claim WHERE spki = ? ORDER BY since");
+  select.bind_all(Blob{spki});
+  while (true) {
+    const auto found = select.step();
+    if (!found.ok()) {
+      return found.status();
+    }
+    if (!*found) {
+      return absl::ResourceExhaustedError("the member hosts too many names");
+    }
+    if (const std::string oldest = select.text(0); !hosted(oldest)) {
+      select.reset();
+      return database_->prepare("DELETE FROM hub_claim WHERE service = ? AND spki = ?")
+          .run(oldest, Blob{spki});
+    }
+  }
+}
+
+absl::Status HubStore::claim(std::string_view service, std::string_view spki, Time now,
+                             const Hosted& hosted) {
   // What is claimed already needs no commit.
   const auto check = [&]() -> absl::StatusOr<bool> {
     const auto known = owners(service);
@@ -274,7 +294,9 @@ absl::Status HubStore::claim(std::string_view service, std::string_view spki, Ti
       return found.status();
     }
     if (counting.integer(0) >= kMaxClaims) {
-      return absl::ResourceExhaustedError("the member claims too many names");
+      if (auto room = make_room(spki, hosted); !room.ok()) {
+        return room;
+      }
     }
     return database_->prepare("INSERT INTO hub_claim VALUES (?, ?, ?)")
         .run(service, Blob{spki}, seconds_of(now));

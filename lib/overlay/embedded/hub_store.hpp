@@ -24,8 +24,9 @@ namespace simplon::overlay {
 
 /// Open and used ones together, until they expire.
 inline constexpr std::int64_t kMaxInvitations = 10'000;
-/// Of one member.
-inline constexpr std::int64_t kMaxClaims = 1024;
+/// Of one member: what it may host at once, and names of its past. Beyond, the oldest claim that
+/// nobody hosts makes room, so that a member with ever new names never runs out of them.
+inline constexpr std::int64_t kMaxClaims = 4096;
 
 class HubStore {
  public:
@@ -73,10 +74,14 @@ class HubStore {
   /// Keys (32 raw bytes) of a service name's owners; empty: nobody claimed it.
   absl::StatusOr<std::vector<std::string>> owners(std::string_view service);
   /// The name is `spki`'s from now on, or was. PERMISSION_DENIED: it is another's.
-  /// RESOURCE_EXHAUSTED: the member claims too many.
-  absl::Status claim(std::string_view service, std::string_view spki, Time now);
+  /// RESOURCE_EXHAUSTED: the member hosts all the names that it may claim. `hosted`: somebody hosts
+  /// the service now.
+  using Hosted = std::function<bool(std::string_view service)>;
+  absl::Status claim(std::string_view service, std::string_view spki, Time now,
+                     const Hosted& hosted);
 
  private:
+  absl::Status make_room(std::string_view spki, const Hosted& hosted);
   explicit HubStore(std::unique_ptr<base::Database> database) : database_(std::move(database)) {}
 
   absl::Status load_root();

@@ -95,27 +95,45 @@ TEST_F(HubStoreTest, AKeyIsOneMembers) {
   EXPECT_TRUE(redeem('t', 'l').ok());
 }
 
+// No service is hosted now.
+bool nobody(std::string_view) { return false; }
+
 TEST_F(HubStoreTest, ANameIsClaimedOnceAndForLong) {
   EXPECT_TRUE(store->owners("web")->empty());
-  EXPECT_TRUE(store->claim("web", hash('a'), now).ok());
-  EXPECT_TRUE(store->claim("web", hash('a'), now).ok());
-  EXPECT_EQ(store->claim("web", hash('b'), now).code(), StatusCode::kPermissionDenied);
+  EXPECT_TRUE(store->claim("web", hash('a'), now, nobody).ok());
+  EXPECT_TRUE(store->claim("web", hash('a'), now, nobody).ok());
+  EXPECT_EQ(store->claim("web", hash('b'), now, nobody).code(), StatusCode::kPermissionDenied);
   reopen();
   EXPECT_EQ(store->owners("web").value(), std::vector{hash('a')});
-  EXPECT_EQ(store->claim("web", hash('b'), now).code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(store->claim("web", hash('b'), now, nobody).code(), StatusCode::kPermissionDenied);
 }
 
 TEST_F(HubStoreTest, AMemberClaimsABoundedNumberOfNames) {
-  ASSERT_TRUE(store->claim("web-0", hash('a'), now).ok());
+  ASSERT_TRUE(store->claim("web-0", hash('a'), now, nobody).ok());
   // The rest in one commit.
   auto database = base::Database::open(folder.path / "state.db").value();
   auto rest = database->prepare(
       "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?) "
       "INSERT INTO hub_claim SELECT 'web-' || i, ?, 0 FROM n");
   ASSERT_TRUE(rest.run(kMaxClaims, base::Blob{hash('a')}).ok());
-  EXPECT_EQ(store->claim("one-more", hash('a'), now).code(), StatusCode::kResourceExhausted);
-  EXPECT_TRUE(store->claim("web-0", hash('a'), now).ok());
-  EXPECT_TRUE(store->claim("one-more", hash('b'), now).ok());
+  const auto all = [](std::string_view) { return true; };
+  EXPECT_EQ(store->claim("one-more", hash('a'), now, all).code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(store->claim("web-0", hash('a'), now, all).ok());
+  EXPECT_TRUE(store->claim("one-more", hash('b'), now, nobody).ok());
+}
+
+TEST_F(HubStoreTest, AMemberWithEverNewNamesLosesItsOldestThatNobodyHosts) {
+  auto database = base::Database::open(folder.path / "state.db").value();
+  auto many = database->prepare(
+      "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+      "INSERT INTO hub_claim SELECT 'web-' || i, ?, i FROM n");
+  ASSERT_TRUE(many.run(kMaxClaims, base::Blob{hash('a')}).ok());
+  const auto first = [](std::string_view service) { return service == "web-1"; };
+  EXPECT_TRUE(store->claim("one-more", hash('a'), now, first).ok());
+  EXPECT_EQ(store->owners("web-1").value(), std::vector{hash('a')});
+  EXPECT_TRUE(store->owners("web-2")->empty());
+  EXPECT_EQ(store->owners("web-3").value(), std::vector{hash('a')});
+  EXPECT_EQ(store->owners("one-more").value(), std::vector{hash('a')});
 }
 
 TEST_F(HubStoreTest, ClaimsOfTheHubsOwnAgentFollowItsKey) {
@@ -123,7 +141,7 @@ TEST_F(HubStoreTest, ClaimsOfTheHubsOwnAgentFollowItsKey) {
     return HubStore::Member{.name = name, .spki = hash(key), .certificate = "c", .own = true};
   };
   ASSERT_TRUE(store->put_own(own('a', "hub")).ok());
-  ASSERT_TRUE(store->claim("web", hash('a'), now).ok());
+  ASSERT_TRUE(store->claim("web", hash('a'), now, nobody).ok());
   ASSERT_TRUE(store->put_own(own('b', "renamed")).ok());
   EXPECT_EQ(store->owners("web").value(), std::vector{hash('b')});
   EXPECT_FALSE(store->member_by_name("hub").value());
