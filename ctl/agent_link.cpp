@@ -1,7 +1,9 @@
 #include "ctl/agent_link.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <system_error>
 
 #include <sys/socket.h>
@@ -31,13 +33,29 @@ int probe(const std::string& path) {
   return error;
 }
 
+// As a shell takes it back as one word.
+std::string shell_word(const std::string& value) {
+  const bool plain = std::ranges::all_of(value, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/._-+:@%,=").find(c) != std::string_view::npos;
+  });
+  if (plain) {
+    return value;
+  }
+  std::string out = "'";
+  for (const char c : value) {
+    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return out + "'";
+}
+
 std::string start_command(const Context& context) {
   std::string out = "simplon-agent";
   if (!context.state_dir.empty()) {
-    out += " --state-dir " + context.state_dir;
+    out += " --state-dir " + shell_word(context.state_dir);
   }
   if (!context.socket.empty()) {
-    out += " --socket " + context.socket;
+    out += " --socket " + shell_word(context.socket);
   }
   return out;
 }
@@ -78,7 +96,8 @@ std::string advice(const grpc::Status& status) {
 
 }  // namespace
 
-Trouble trouble_of(const grpc::Status& status, const std::string& socket, bool socket_answers) {
+Trouble trouble_of(const grpc::Status& status, const std::string& socket, bool socket_answers,
+                   const std::string& start) {
   Trouble out{Exit::failed, status.error_message(), advice(status),
               static_cast<int>(status.error_code())};
   switch (status.error_code()) {
@@ -90,11 +109,11 @@ Trouble trouble_of(const grpc::Status& status, const std::string& socket, bool s
       break;
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return {Exit::unreachable, "the agent at " + socket + " did not answer in time",
-              "look at its log, or restart it: simplon-agent", 0};
+              "look at its log, or restart it: " + start, 0};
     case grpc::StatusCode::UNAVAILABLE:
       if (!socket_answers) {
         return {Exit::unreachable, "the agent at " + socket + " went away",
-                "start it again with: simplon-agent", 0};
+                "start it again with: " + start, 0};
       }
       out.next = "try again; simplonctl status shows the agent's links";
       break;
@@ -109,8 +128,10 @@ Trouble trouble_of(const grpc::Status& status, const std::string& socket, bool s
   return out;
 }
 
-AgentLink::AgentLink(std::string socket, const std::shared_ptr<grpc::Channel>& channel)
+AgentLink::AgentLink(std::string socket, std::string start,
+                     const std::shared_ptr<grpc::Channel>& channel)
     : socket_(std::move(socket)),
+      start_(std::move(start)),
       agent_(v1::Agent::NewStub(channel)),
       hub_(v1::Hub::NewStub(channel)) {}
 
@@ -123,8 +144,9 @@ Answer<AgentLink> AgentLink::open(const Context& context) {
       grpc::ChannelArguments arguments;
       arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
       arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-      return AgentLink(path, grpc::CreateCustomChannel(
-                                 "unix:" + path, grpc::InsecureChannelCredentials(), arguments));
+      return AgentLink(
+          path, start_command(context),
+          grpc::CreateCustomChannel("unix:" + path, grpc::InsecureChannelCredentials(), arguments));
     }
     tried.emplace_back(path, error);
   }
@@ -132,7 +154,7 @@ Answer<AgentLink> AgentLink::open(const Context& context) {
 }
 
 Trouble AgentLink::failed(const grpc::Status& status) const {
-  return trouble_of(status, socket_, probe(socket_) == 0);
+  return trouble_of(status, socket_, probe(socket_) == 0, start_);
 }
 
 }  // namespace simplon::ctl

@@ -19,8 +19,9 @@ namespace simplon::ctl {
 inline constexpr std::chrono::seconds kCallTimeout{10};
 
 /// The exit code and the advice for a failed call. `socket_answers`: the agent's socket still takes
-/// connections, so an UNAVAILABLE comes from the agent itself.
-Trouble trouble_of(const grpc::Status& status, const std::string& socket, bool socket_answers);
+/// connections, so an UNAVAILABLE comes from the agent itself. `start`: the command that starts it.
+Trouble trouble_of(const grpc::Status& status, const std::string& socket, bool socket_answers,
+                   const std::string& start);
 
 class AgentLink {
  public:
@@ -46,12 +47,13 @@ class AgentLink {
   }
 
  private:
-  AgentLink(std::string socket, const std::shared_ptr<grpc::Channel>& channel);
+  AgentLink(std::string socket, std::string start, const std::shared_ptr<grpc::Channel>& channel);
   v1::Agent::Stub* stub(v1::Agent::Stub*) { return agent_.get(); }
   v1::Hub::Stub* stub(v1::Hub::Stub*) { return hub_.get(); }
   Trouble failed(const grpc::Status& status) const;
 
   std::string socket_;
+  std::string start_;
   std::unique_ptr<v1::Agent::Stub> agent_;
   std::unique_ptr<v1::Hub::Stub> hub_;
 };

@@ -2,6 +2,8 @@
 
 #include <csignal>
 #include <iostream>
+#include <memory>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <sodium/core.h>
@@ -39,6 +41,73 @@ void explain_globals(CLI::App& app) {
   }
 }
 
+// The command itself, or the one that the words lead to; none if there is no such command.
+CLI::App* find_command(CLI::App& app, const std::vector<std::string>& words) {
+  CLI::App* at = &app;
+  for (const auto& word : words) {
+    const auto named =
+        at->get_subcommands([&word](const CLI::App* sub) { return sub->get_name() == word; });
+    if (named.empty()) {
+      return nullptr;
+    }
+    at = named.front();
+  }
+  return at;
+}
+
+std::string in_words(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) {
+    out += (out.empty() ? "" : " ") + word;
+  }
+  return out;
+}
+
+std::unexpected<Trouble> no_command(const std::string& name) {
+  return trouble(Exit::usage, "there is no command \"" + name + "\"", "see simplonctl --help");
+}
+
+void add_help(CLI::App& app, Context& context) {
+  auto words = std::make_shared<std::vector<std::string>>();
+  auto* command = app.add_subcommand("help", "Show this help, or that of a command");
+  command->footer("Example:\n  simplonctl help hub invite");
+  command->add_option("COMMAND", *words, "The command's name");
+  command->callback([words, &app, &context] {
+    context.run = [words, &app]() -> Outcome {
+      const CLI::App* about = find_command(app, *words);
+      if (about == nullptr) {
+        return no_command(in_words(*words));
+      }
+      // Not about->help(): that is about the command which was chosen, this one.
+      auto name = app.get_name() + (words->empty() ? "" : " " + in_words(*words));
+      std::cout << app.get_formatter()->make_help(about, name, CLI::AppFormatMode::Normal);
+      return {};
+    };
+  });
+}
+
+// A line that ends before its command. CLI11 looks for the command that is missing before it looks
+// at words that it does not know, so a mistyped command would not be named.
+Trouble unfinished(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* at = &app;
+  std::vector<std::string> words;
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    words.push_back(at->get_name());
+  }
+  const auto unknown = app.remaining(true);
+  const bool takes_command = !at->get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (takes_command && !unknown.empty()) {
+    if (unknown.front().starts_with('-')) {
+      return {Exit::usage, "there is no option \"" + unknown.front() + "\"",
+              "see simplonctl --help", 0};
+    }
+    words.push_back(unknown.front());
+    return no_command(in_words(words)).error();
+  }
+  return {Exit::usage, error.what(), "see simplonctl --help, or --help of the command", 0};
+}
+
 void print(const Trouble& trouble) {
   std::cerr << "simplonctl: " << trouble.what << "\n";
   if (!trouble.next.empty()) {
@@ -72,6 +141,7 @@ void build(CLI::App& app, Context& context) {
   add_overlay_commands(app, context);
   add_identity_commands(app, context);
   add_test_commands(app, context);
+  add_help(app, context);
   explain_globals(app);
   // Last, because a command takes over the footer that its parent has when it is made.
   app.footer(kExamples);
@@ -92,8 +162,7 @@ int main(int argc, const char* const* argv) {
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    std::cerr << "simplonctl: " << error.what() << "\n  see simplonctl --help, or --help of the "
-              << "command\n";
+    print(unfinished(app, error));
     return static_cast<int>(Exit::usage);
   }
   try {

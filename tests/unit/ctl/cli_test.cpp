@@ -111,6 +111,42 @@ TEST(CommandLine, WithoutAnAgentTheCommandThatStartsOneIsPrinted) {
   }
 }
 
+TEST(CommandLine, TheCommandThatStartsAnAgentCanBePastedIntoAShell) {
+  const auto ran = run({"list", "--state-dir", "/nonexistent/my agent's"});
+  EXPECT_NE(ran.err.find("simplon-agent --state-dir '/nonexistent/my agent'\\''s' --socket /none"),
+            std::string::npos)
+      << ran.err;
+  const grpc::Status gone(grpc::StatusCode::UNAVAILABLE, "gone");
+  EXPECT_EQ(trouble_of(gone, "/a.sock", false, "simplon-agent --socket /a.sock").next,
+            "start it again with: simplon-agent --socket /a.sock");
+}
+
+TEST(CommandLine, AMistypedCommandIsNamed) {
+  EXPECT_EQ(run({"lsit"}).err,
+            "simplonctl: there is no command \"lsit\"\n  see simplonctl --help\n");
+  EXPECT_EQ(run({"lsit"}).exit, 2);
+  EXPECT_EQ(run({"lsit", "demo", "--x"}).err, run({"lsit"}).err);
+  EXPECT_EQ(run({"hub", "foo"}).err,
+            "simplonctl: there is no command \"hub foo\"\n  see simplonctl --help\n");
+  EXPECT_EQ(run({"hub", "foo"}).exit, 2);
+  EXPECT_EQ(run({"--bogus"}).err,
+            "simplonctl: there is no option \"--bogus\"\n  see simplonctl --help\n");
+}
+
+TEST(CommandLine, HelpIsACommand) {
+  EXPECT_EQ(run({"help"}).exit, 0);
+  EXPECT_EQ(run({"help"}).out, run({"--help"}).out);
+  EXPECT_EQ(run({"help", "share"}).out, run({"share", "--help"}).out);
+  EXPECT_EQ(run({"help", "hub", "invite"}).out, run({"hub", "invite", "--help"}).out);
+  EXPECT_EQ(run({"help", "lsit"}).err, run({"lsit"}).err);
+  EXPECT_EQ(run({"help", "lsit"}).exit, 2);
+}
+
+TEST(CommandLine, ATokenFileThatIsAFolderCannotBeRead) {
+  EXPECT_NE(run({"join", "--token-file", "/"}).err.find("--token-file: cannot read /"),
+            std::string::npos);
+}
+
 TEST(CommandLine, TheVersionNeedsNoAgent) {
   const auto ran = run({"version"});
   EXPECT_EQ(ran.exit, 0);
@@ -126,7 +162,7 @@ TEST(CommandLine, ATunnelMayHaveTheNameOfACommand) {
 
 TEST(CommandLine, EveryCodeOfTheApiHasItsExitCode) {
   const auto exit = [](grpc::StatusCode code, bool answers = true) {
-    return trouble_of(grpc::Status(code, "why"), "/a.sock", answers).exit;
+    return trouble_of(grpc::Status(code, "why"), "/a.sock", answers, "simplon-agent").exit;
   };
   EXPECT_EQ(exit(grpc::StatusCode::NOT_FOUND), Exit::not_found);
   EXPECT_EQ(exit(grpc::StatusCode::INVALID_ARGUMENT), Exit::usage);
