@@ -92,7 +92,12 @@ Answer<std::string> find_token(const JoinOptions& options) {
     if (!file) {
       return trouble(Exit::usage, "--token-file: cannot read " + options.token_file);
     }
-    return read_token(file, options.token_file);
+    auto token = read_token(file, options.token_file);
+    // A folder opens like a file, and fails when it is read.
+    if (file.bad()) {
+      return trouble(Exit::usage, "--token-file: cannot read " + options.token_file);
+    }
+    return token;
   }
   if (options.token == "-") {
     if (::isatty(STDIN_FILENO) != 0) {
