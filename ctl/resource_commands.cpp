@@ -116,7 +116,9 @@ void add_resource_commands(CLI::App& app, Context& context) {
   auto* delete_command = app.add_subcommand("delete", "Delete tunnels, letting connections finish");
   delete_command->footer("Example:\n  simplonctl delete demo demo-access --drain 5s");
   delete_command->add_option("NAME", *names, "The tunnels' names")->required();
-  delete_command->add_option("--drain", *drain, "How long running connections get; default: 30s")
+  delete_command
+      ->add_option("--drain", *drain,
+                   "How long running connections get; default: the agent's own --drain")
       ->type_name("DURATION");
   delete_command->callback([names, drain, &context] {
     context.run = [names, drain, &context] { return remove(context, *names, *drain); };
