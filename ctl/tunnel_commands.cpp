@@ -130,14 +130,14 @@ void announce(const v1::Tunnel& tunnel, bool json) {
     if (!tunnel.share().public_() && !raw) {
       std::cerr << "Frontends do not reach it: it is not --public.\n";
     }
-    for (const auto& hop : tunnel.status().hops()) {
-      if (hop.state() == v1::TunnelStatus::Hop::STATE_DOWN) {
-        std::cerr << "Note: " << hop.name() << " is down now"
-                  << (hop.last_error().empty() ? "" : ": " + hop.last_error()) << ".\n";
-      }
-    }
   } else if (tunnel.has_frontend()) {
     std::cerr << "Every public share is at its name under " << tunnel.frontend().zone() << ".\n";
+  }
+  for (const auto& hop : tunnel.status().hops()) {
+    if (hop.state() == v1::TunnelStatus::Hop::STATE_DOWN) {
+      std::cerr << "Note: " << hop.name() << " is down now"
+                << (hop.last_error().empty() ? "" : ": " + hop.last_error()) << ".\n";
+    }
   }
 }
 
