@@ -30,7 +30,9 @@ void ClientWatch::ready(net::Event, std::error_code error) {
     }
   } else if (got.error() == base::Errc::would_block) {
     start();
-  } else if (got.error() != base::Errc::limit_exceeded) {  // a full buffer ends the watch
+  } else if (got.error() == base::Errc::limit_exceeded) {
+    changed_({});  // a full buffer ends the watch
+  } else {
     changed_(got.error());
   }
 }

@@ -33,12 +33,14 @@ Exchange::Exchange(const Connection& connection, const RequestHead& request, Scr
 }
 
 Exchange::~Exchange() {
+  client_.stream().watch_end(nullptr);
   if (body_) {
     body_->disown();
   }
 }
 
 net::awaitable<Exchange::End> Exchange::run() {
+  client_.stream().watch_end(this);
   const End end = co_await proceed();
   co_await finish();
   if (end == End::switch_protocols) {
@@ -168,6 +170,8 @@ void Exchange::client_changed(std::error_code error) {
   }
 }
 
+void Exchange::ended() { client_changed(make_error_code(Errc::closed)); }
+
 void Exchange::arm_upstream_deadline() {
   if (!upstream_.stream) {
     return;
@@ -175,6 +179,9 @@ void Exchange::arm_upstream_deadline() {
   net::TimePoint when = awaiting_head_ ? response_deadline_ : net::TimePoint::max();
   if (client_.ended()) {
     when = std::min(when, connection_.now() + policy_.timeouts.half_closed);
+  } else if (client_.full()) {
+    // Nobody reads the client now, so nobody would see it go.
+    when = std::min(when, connection_.now() + policy_.timeouts.idle);
   }
   if (when != net::TimePoint::max() || deadline_set_) {
     deadline_set_ = when != net::TimePoint::max();
@@ -183,8 +190,8 @@ void Exchange::arm_upstream_deadline() {
 }
 
 bool Exchange::may_retry() const {
-  return !fresh_ && !heard_ && !malformed_ && upstream_.reused && (!body_ || body_->replayable()) &&
-         (!sent_ || idempotent(request_.method));
+  return !fresh_ && !heard_ && !malformed_ && failure_ != Errc::timed_out && upstream_.reused &&
+         (!body_ || body_->replayable()) && (!sent_ || idempotent(request_.method));
 }
 
 base::Hop Exchange::behind() const {
@@ -231,6 +238,7 @@ net::awaitable<Exchange::End> Exchange::answer_options() {
 
 // Nothing of this exchange outlives it: neither pump nor watch, nor an upstream in its middle.
 net::awaitable<void> Exchange::finish() {
+  client_.stream().watch_end(nullptr);
   watch_.stop();
   if (body_) {
     co_await body_->stop();

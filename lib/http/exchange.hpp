@@ -37,7 +37,7 @@ struct Scratch {
   std::string out;
 };
 
-class Exchange {
+class Exchange final : private net::EndWatcher {
  public:
   /// What becomes of the client's connection.
   enum class End : std::uint8_t {
@@ -76,6 +76,8 @@ class Exchange {
   net::awaitable<End> refuse(ErrorResponse error);
   net::awaitable<End> answer_options();
   void client_changed(std::error_code error);
+  /// The client's stream was cut on this side, while perhaps nothing waits for it.
+  void ended() override;
   void arm_upstream_deadline();
   void request_sent();
   net::awaitable<void> finish();

@@ -8,12 +8,13 @@ namespace {
 
 using net::Event;
 
-class PrefixedStream final : public net::Stream, private net::Waiter {
+class PrefixedStream final : public net::Stream, private net::Waiter, private net::EndWatcher {
  public:
   PrefixedStream(net::StreamPtr inner, std::string_view prefix)
       : Stream(inner->loop()), inner_(std::move(inner)), prefix_(prefix) {
     inner_->clear_deadline(net::Direction::receive);
     inner_->clear_deadline(net::Direction::send);
+    inner_->watch_end(this);
   }
 
   ~PrefixedStream() override { forget_waits(); }
@@ -61,7 +62,14 @@ class PrefixedStream final : public net::Stream, private net::Waiter {
  private:
   void ready(Event event, std::error_code error) override { notify(event, error); }
 
+  // Who holds the inner stream cut it.
+  void ended() override {
+    const auto keep = shared_from_this();
+    reset();
+  }
+
   void forget_waits() {
+    inner_->watch_end(nullptr);
     for (const Event event : {Event::readable, Event::writable, Event::flushed}) {
       inner_->cancel_wait(event);
     }

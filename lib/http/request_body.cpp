@@ -138,6 +138,9 @@ net::awaitable<std::optional<RequestBody::State>> RequestBody::read_more() {
   net::Stream& client = client_->stream();
   auto got = client_->try_fill();
   if (!got && got.error() == Errc::would_block) {
+    if (stopping_) {
+      co_return State::idle;  // the deadline that stop() set must not be moved
+    }
     client.set_deadline(Direction::receive,
                         patient_ ? net::TimePoint::max() : client.loop().now() + timeouts_.body);
     got = co_await client_->fill();

@@ -146,6 +146,13 @@ net::awaitable<Exchange::End> Exchange::relay(const Delivery& delivery) {
   BodyBatch batch;
   for (;;) {
     const auto decoded = batch.decode(body, inlet_->bytes());
+    if (!decoded && !head.empty()) {
+      // Not a byte went out: the client can still be told.
+      upstream_.stream->reset();
+      auto error = error_response(Verdict{502, decoded.error().reason});
+      error.hop = behind();
+      co_return co_await refuse(std::move(error));
+    }
     if (!decoded) {
       co_return cut(delivery);
     }
@@ -163,7 +170,7 @@ net::awaitable<Exchange::End> Exchange::relay(const Delivery& delivery) {
     if (batch.consumed() != 0 && !inlet_->bytes().empty()) {
       continue;
     }
-    if (client_.ended()) {
+    if (client_.ended() || client_.full()) {
       arm_upstream_deadline();
     }
     const auto got = co_await inlet_->fill();

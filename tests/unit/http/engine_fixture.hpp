@@ -80,6 +80,7 @@ class Engine : public testing::Test {
   void open(Policy policy = {}) {
     auto [theirs, ours] = net::make_memory_pair(loop_);
     client_ = std::make_unique<RawPeer>(theirs);
+    served_ = ours;
     net::spawn(loop_, "serve",
                serve(ours, ends_, std::make_shared<const Policy>(std::move(policy)), "id", drain_));
     client_->settle();
@@ -132,6 +133,7 @@ class Engine : public testing::Test {
   std::shared_ptr<TestEnds> ends_ = std::make_shared<TestEnds>();
   std::shared_ptr<Drain> drain_ = std::make_shared<Drain>();
   std::unique_ptr<RawPeer> client_;
+  net::StreamPtr served_;  // the engine's end of the client's connection
 };
 
 inline constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";

@@ -207,6 +207,38 @@ TEST_F(Engine, CutsAResponseWhoseChunksAreMalformed) {
   EXPECT_TRUE(origin().failure());
 }
 
+TEST_F(Engine, Answers502ForABodyThatIsMalformedFromItsFirstByte) {
+  open({.hop = base::Hop::share});
+  get();
+  EXPECT_THAT(answered(std::string(kChunkedOk) + "zz\r\nx"),
+              AllOf(StartsWith("HTTP/1.1 502 "), HasSubstr("Simplon-Error: hop=target;")));
+  EXPECT_TRUE(origin().failure());
+}
+
+TEST_F(Engine, LeavesAStuckUploadWhenTheConnectionIsCutHere) {
+  open();
+  client_->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+  origin().stop_reading(true);
+  client_->send(std::string(400'000, 'x'));
+  ASSERT_TRUE(client_->blocked());
+  served_->reset(base::Errc::draining);
+  client_->settle();
+  EXPECT_EQ(ends_->outcomes.size(), 1U);
+  origin().stop_reading(false);
+  EXPECT_TRUE(origin().failure());
+}
+
+TEST_F(Engine, DoesNotSendARequestAgainBecauseTheOriginIsSlow) {
+  get();
+  answered(kOk);
+  client_->send("DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n");
+  client_->end();
+  ASSERT_EQ(ends_->connects, 2);
+  advance(Timeouts{}.half_closed + std::chrono::milliseconds(1));
+  EXPECT_EQ(ends_->connects, 2);
+  EXPECT_THAT(client_->take(), StartsWith("HTTP/1.1 504 "));
+}
+
 TEST_F(Engine, DoesNotTakeAResetForTheEndOfAnUnframedResponse) {
   get();
   answered("HTTP/1.0 200 OK\r\n\r\nabc");
