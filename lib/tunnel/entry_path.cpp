@@ -112,7 +112,7 @@ EntryPath::EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link,
 }
 
 void EntryPath::take(Lane& lane, net::Accepted accepted) {
-  if (lane.drain->requested()) {
+  if (lane.drain->requested() || traffic_->full()) {
     return;
   }
   net::StreamPtr client = net::make_socket_stream(lane.loop, std::move(accepted.socket));

@@ -48,6 +48,13 @@ void SharePath::take(std::unique_ptr<overlay::Inbound> inbound) {
                      .not_processed = true});
     return;
   }
+  if (kind != StreamKind::probe && traffic_->full()) {
+    inbound->reject({.failure = {.hop = base::Hop::share,
+                                 .code = Errc::limit_exceeded,
+                                 .detail = "the share has as many connections as it may"},
+                     .not_processed = true});
+    return;
+  }
   std::string id = id_of(*inbound);
   base::log().debug("conn={} share {}: {} stream from {}", id, options_.name,
                     overlay::to_string(kind), inbound->from().peer.name);

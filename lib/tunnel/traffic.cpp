@@ -47,8 +47,12 @@ void Traffic::count_request(const http::Ends::Outcome& outcome) {
 
 void Traffic::far_end(const std::string& error) {
   const std::size_t hash = hash_of(error);
-  if (last_far_end_.load(std::memory_order_relaxed) == hash ||
-      last_far_end_.exchange(hash) == hash) {
+  if (last_far_end_.load(std::memory_order_relaxed) == hash) {
+    return;
+  }
+  // Loops that see different ends at once are told in the order in which they are remembered.
+  const std::scoped_lock lock(far_end_mutex_);
+  if (last_far_end_.exchange(hash) == hash) {
     return;
   }
   control_.post([events = events_, error] {

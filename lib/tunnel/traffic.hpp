@@ -11,6 +11,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@
 #include "tunnel/status.hpp"
 
 namespace simplon::tunnel {
+
+/// Of one tunnel at a time. Each may hold two descriptors, and one peer alone can open streams as
+/// fast as it likes.
+inline constexpr std::uint64_t kMaxConnections = 16 * 1024;
 
 /// A tunnel's part on one loop.
 struct Lane {
@@ -52,6 +57,8 @@ class Traffic : public std::enable_shared_from_this<Traffic> {
   const std::vector<std::unique_ptr<Lane>>& lanes() const { return lanes_; }
 
   Counters counters() const;
+  /// No more connections may be taken now.
+  bool full() const { return open_.load(std::memory_order_relaxed) >= kMaxConnections; }
   void count_failure() { failures_.fetch_add(1, std::memory_order_relaxed); }
   void count_request(const http::Ends::Outcome& outcome);
   const std::shared_ptr<net::SpliceCounters>& spliced() const { return spliced_; }
@@ -72,6 +79,7 @@ class Traffic : public std::enable_shared_from_this<Traffic> {
   net::Loop::Poster control_;
   std::weak_ptr<TrafficEvents> events_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::mutex far_end_mutex_;
   std::atomic<std::size_t> last_far_end_;
   std::atomic<bool> closing_{false};
   std::atomic<std::uint64_t> connections_{0};

@@ -9,6 +9,9 @@
 namespace simplon::overlay {
 namespace {
 
+// Open at once on one session that another member made.
+constexpr std::size_t kMaxStreamsOfPeer = 4096;
+
 using base::Errc;
 using base::Failure;
 using base::Hop;
@@ -312,7 +315,7 @@ net::awaitable<void> PeerSessions::host(std::shared_ptr<PeerSessions> self, Meet
   }
   const std::uint64_t id = self->next_inbound_++;
   auto session = Session::start(std::move(path->transport), SessionRole::server,
-                                {.budget = self->member_->budget},
+                                {.budget = self->member_->budget, .max_streams = kMaxStreamsOfPeer},
                                 {.inbound = self->receiver(path->peer),
                                  .ended = [weak = std::weak_ptr(self), id](std::error_code) {
                                    if (const auto here = weak.lock()) {
