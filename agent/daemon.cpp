@@ -69,6 +69,10 @@ Daemon::~Daemon() {
     }
     agent_.reset();
   });
+  // What the agent's parts left to do on their loops comes before these.
+  for (std::size_t i = 0; i < data_threads_.size(); ++i) {
+    on_loop(data_threads_[i], [] {});
+  }
   if (server_) {
     server_->shut_down(kCallPatience);
   }
