@@ -85,6 +85,12 @@ std::string advice(const grpc::Status& status) {
   switch (status.error_code()) {
     case grpc::StatusCode::NOT_FOUND:
       return "simplonctl list shows the tunnels of this agent";
+    case grpc::StatusCode::ALREADY_EXISTS:
+      if (status.error_message().starts_with("share.service: ")) {
+        return "choose another name with --service, or delete that share";
+      }
+      // Of a tunnel's name the agent says itself what to do.
+      return status.error_message().starts_with("name: ") ? "" : "choose another name";
     case grpc::StatusCode::PERMISSION_DENIED:
       return "this identity or user has no right to that on this agent";
     case grpc::StatusCode::UNIMPLEMENTED:

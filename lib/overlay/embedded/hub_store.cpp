@@ -28,7 +28,8 @@ std::int64_t seconds_of(HubStore::Time time) {
 }
 
 absl::Status name_taken(const std::string& name) {
-  return absl::AlreadyExistsError(absl::StrCat("another member is named ", name));
+  return absl::AlreadyExistsError(absl::StrCat("the hub has a member called \"", name,
+                                               "\" already, and a name stays its first member's"));
 }
 
 }  // namespace

@@ -121,6 +121,16 @@ TEST(CommandLine, TheCommandThatStartsAnAgentCanBePastedIntoAShell) {
             "start it again with: simplon-agent --socket /a.sock");
 }
 
+TEST(CommandLine, ForATakenNameTheAdviceIsAnother) {
+  const auto next = [](const char* message) {
+    return trouble_of({grpc::StatusCode::ALREADY_EXISTS, message}, "/a.sock", true, "").next;
+  };
+  EXPECT_EQ(next("the hub has a member called \"one\" already"), "choose another name");
+  EXPECT_EQ(next("share.service: the share \"a\" offers the service \"b\" already"),
+            "choose another name with --service, or delete that share");
+  EXPECT_EQ(next("name: there is one already; delete it or choose another name"), "");
+}
+
 TEST(CommandLine, AMistypedCommandIsNamed) {
   EXPECT_EQ(run({"lsit"}).err,
             "simplonctl: there is no command \"lsit\"\n  see simplonctl --help\n");
