@@ -26,7 +26,9 @@ void describe_hub(const overlay::Hub& hub, const Options& options, v1::HubInfo& 
     const auto addresses = hub.addresses();
     out.mutable_advertise()->Assign(addresses.begin(), addresses.end());
   }
-  out.set_members_online(hub.stats().members_online);
+  const overlay::HubStats stats = hub.stats();
+  out.set_members_online(stats.members_online);
+  out.set_refused_connections(stats.refused_connections);
   out.set_loopback_only(hub.loopback_only());
 }
 

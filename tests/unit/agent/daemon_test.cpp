@@ -7,6 +7,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sodium.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -206,6 +207,22 @@ TEST_F(DaemonTest, KeepsThePortThatItsHubWasGiven) {
   alpha.restart();
   EXPECT_EQ(alpha.info().hub().listen(), listen);
   EXPECT_THAT(alpha.daemon->ready_line(), HasSubstr("hub " + listen));
+}
+
+TEST_F(DaemonTest, CountsTheConnectionsThatItsHubRefused) {
+  Running alpha(folder_ / "alpha", "alpha");
+  EXPECT_EQ(alpha.info().hub().refused_connections(), 0U);
+  const auto listen = net::parse_endpoint(alpha.info().hub().listen());
+  ASSERT_TRUE(listen.has_value());
+  const auto address = net::SocketAddress::from_ip(listen->host, listen->port);
+  ASSERT_TRUE(address.has_value());
+  const net::Fd stranger(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::connect(stranger.get(), address->data(), address->size()), 0);
+  ASSERT_EQ(::send(stranger.get(), "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL), 18);
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (alpha.info().hub().refused_connections() == 0 && std::chrono::steady_clock::now() < end) {
+  }
+  EXPECT_EQ(alpha.info().hub().refused_connections(), 1U);
 }
 
 TEST_F(DaemonTest, AnAgentWithoutAHubSaysSo) {
