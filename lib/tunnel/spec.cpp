@@ -18,8 +18,11 @@ absl::Status wrong(std::string_view field, std::string_view why) {
   return absl::InvalidArgumentError(std::string(field).append(": ").append(why));
 }
 
+// For one line of an error message: what could end that line or drive a terminal is "?".
 std::string quoted(std::string_view text) {
-  return "\"" + std::string(text.substr(0, 200)) + "\" ";
+  std::string shown(text.substr(0, 200));
+  std::ranges::replace_if(shown, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return "\"" + shown + "\" ";
 }
 
 absl::Status check_label(std::string_view field, std::string_view value) {
@@ -73,8 +76,11 @@ absl::Status check(Share& share) {
     return wrong("share.target", std::string(target.status().message()));
   }
   share.target = target->text();
-  const auto visible = [](unsigned char c) { return c > 0x20 && c < 0x7f; };
-  if (share.rewrite_host.size() > 255 || !std::ranges::all_of(share.rewrite_host, visible)) {
+  const auto of_host = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view(".-_:[]").find(c) != std::string_view::npos;
+  };
+  if (share.rewrite_host.size() > 255 || !std::ranges::all_of(share.rewrite_host, of_host)) {
     return wrong("share.rewrite_host", quoted(share.rewrite_host) + "is not a Host header's value");
   }
   return absl::OkStatus();

@@ -53,7 +53,15 @@ TEST(SpecTest, AnErrorBeginsWithItsField) {
   tunnel.spec = Share{.service = "-a", .overlay = {}, .target = "80", .rewrite_host = {}};
   EXPECT_THAT(refusal(tunnel), StartsWith("share.service: "));
   tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .rewrite_host = "a\r\nb"};
-  EXPECT_THAT(refusal(tunnel), StartsWith("share.rewrite_host: "));
+  EXPECT_EQ(refusal(tunnel), "share.rewrite_host: \"a??b\" is not a Host header's value");
+  for (const std::string host : {"a b", "a/b", "u@a", "a,b", "a\x1b[0m", "\x7f", "\xff"}) {
+    tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .rewrite_host = host};
+    EXPECT_THAT(refusal(tunnel), StartsWith("share.rewrite_host: ")) << host;
+  }
+  for (const std::string host : {"app.internal", "my_app:8080", "[::1]:80", ""}) {
+    tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .rewrite_host = host};
+    EXPECT_EQ(refusal(tunnel), "") << host;
+  }
   tunnel.spec = Access{.service = {}, .overlay = {}, .listen = {}};
   EXPECT_THAT(refusal(tunnel), StartsWith("access.service: "));
   tunnel.spec = Access{.service = "a", .overlay = {}, .listen = "example.org:80"};
