@@ -62,10 +62,14 @@ class PrefixedStream final : public net::Stream, private net::Waiter, private ne
  private:
   void ready(Event event, std::error_code error) override { notify(event, error); }
 
-  // Who holds the inner stream cut it.
+  // Who holds the inner stream cut it, or the peer did.
   void ended() override {
     const auto keep = shared_from_this();
-    reset();
+    if (inner_->closed()) {
+      reset();
+    } else {
+      tell_end_watcher();
+    }
   }
 
   void forget_waits() {

@@ -49,9 +49,7 @@ class Pump final : public Waiter {
   bool ended_ = false;  // the end was passed on and has left
 };
 
-class Splice final : public Operation,
-                     private EndWatcher,
-                     public std::enable_shared_from_this<Splice> {
+class Splice final : public Operation, public std::enable_shared_from_this<Splice> {
  public:
   Splice(StreamPtr a, StreamPtr b, SpliceOptions options, Done done)
       : Operation(a->loop()),
@@ -76,8 +74,8 @@ class Splice final : public Operation,
       b_->clear_deadline(direction);
     }
     // While both directions wait for b, nothing else would tell that a was ended here.
-    a_->watch_end(this);
-    b_->watch_end(this);
+    a_->watch_end(&a_end_);
+    b_->watch_end(&b_end_);
     active_at_ = loop().now();
     watch_idle();
     next_turn(forward_);
@@ -146,10 +144,19 @@ class Splice final : public Operation,
  private:
   void abandon() override { const auto last = std::move(self_); }
 
-  void ended() override {
+  void side_ended(const Stream& side, Cause cause) {
     const auto keep = shared_from_this();
-    finish(a_->closed() ? Cause::a_failed : Cause::b_failed, make_error_code(Errc::closed));
+    finish(cause, make_error_code(side.closed() ? Errc::closed : Errc::reset));
   }
+
+  struct End final : EndWatcher {
+    End(Splice& splice, Stream& stream, Cause failed)
+        : owner(splice), side(stream), cause(failed) {}
+    void ended() override { owner.side_ended(side, cause); }
+    Splice& owner;
+    Stream& side;
+    Cause cause;
+  };
 
   // What a stream of ours was ended with locally says nothing to the other's peer.
   static std::error_code reason_for_peer(std::error_code error) {
@@ -185,6 +192,8 @@ class Splice final : public Operation,
   Done done_;
   Pump forward_;
   Pump backward_;
+  End a_end_{*this, *a_, Cause::a_failed};
+  End b_end_{*this, *b_, Cause::b_failed};
   Timer idle_;
   TimePoint active_at_{};
   bool finished_ = false;

@@ -60,7 +60,8 @@ class Waiter {
   ~Waiter() = default;
 };
 
-/// Learns that somebody ended a stream locally, although no wait on it is pending.
+/// Learns that a stream was ended, although no wait on it is pending: on this side, and by the peer
+/// where the kind of stream sees that unasked (streams of a session).
 class EndWatcher {
  public:
   virtual void ended() = 0;
@@ -109,8 +110,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   /// and stronger than a close() that still flushes.
   void reset(std::error_code reason = {});
   bool closed() const { return state_ != State::open; }
-  /// Calls the watcher once, from a later handler, after close() or reset() of this end. One at a
-  /// time; null forgets it.
+  /// Calls the watcher once, from a later handler, after close() or reset() of this end, or the
+  /// peer's reset. One at a time; null forgets it.
   void watch_end(EndWatcher* watcher) { end_watcher_ = watcher; }
 
   /// Whether the peer of this kind of stream learns the reason given to reset().
@@ -136,6 +137,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void notify_later(Event event, std::error_code error = {});
   /// Wakes all waiters, later.
   void notify_all(std::error_code error);
+  /// Both directions are over, whoever ended them: for kinds that learn of the peer's reset by
+  /// themselves, although nothing waits.
+  void tell_end_watcher();
   bool waiting(Event event) const { return slot(event).waiter != nullptr; }
 
  private:
@@ -160,7 +164,6 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void arm(Direction direction);
   void expire(Direction direction);
   void deliver(Event event, std::error_code error);
-  void tell_end_watcher();
 
   Loop& loop_;
   std::array<Slot, 3> slots_{};

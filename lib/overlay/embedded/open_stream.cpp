@@ -12,7 +12,7 @@ using net::Event;
 
 // What the dialer holds: the stream below, whose first bytes back are the status. The waits of its
 // own users, and their deadlines, are the base class's; below it waits without one.
-class OpenedStream final : public net::Stream, private net::Waiter {
+class OpenedStream final : public net::Stream, private net::Waiter, private net::EndWatcher {
  public:
   OpenedStream(net::StreamPtr below, std::shared_ptr<OpenStatus> status)
       : Stream(below->loop()), below_(std::move(below)), status_(std::move(status)) {}
@@ -26,6 +26,7 @@ class OpenedStream final : public net::Stream, private net::Waiter {
       }
     });
     below_->wait(Event::readable, *this);
+    below_->watch_end(this);
   }
 
   Result<std::size_t> try_read(std::span<std::byte> into) override {
@@ -162,7 +163,15 @@ class OpenedStream final : public net::Stream, private net::Waiter {
     }
   }
 
+  // Before the host's answer the wait for it tells.
+  void ended() override {
+    if (!pending()) {
+      tell_end_watcher();
+    }
+  }
+
   void give_up() {
+    below_->watch_end(nullptr);
     for (const Event event : {Event::readable, Event::writable, Event::flushed}) {
       below_->cancel_wait(event);
     }

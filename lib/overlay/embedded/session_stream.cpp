@@ -186,6 +186,10 @@ void SessionStream::fail(std::error_code why) {
   notify_later(Event::readable);
   notify_later(Event::writable);
   notify_later(Event::flushed, why);
+  // What came before an end in order is still to be read.
+  if (!received_fin_ || queue_.empty()) {
+    tell_end_watcher();
+  }
 }
 
 // Credit goes back in halves of the window. A window that its reader empties faster than a few
