@@ -45,14 +45,24 @@ absl::Status Overlays::start() {
   }
   std::error_code error;
   std::vector<std::string> names;
+  std::vector<std::filesystem::path> staged;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().stem().string();
-    if (entry.path().extension() == ".json" && overlay::valid_service_name(name)) {
+    if (entry.path().extension() == ".new") {
+      staged.push_back(entry.path());
+    } else if (entry.path().extension() == ".json" && overlay::valid_service_name(name)) {
       names.push_back(name);
     }
   }
   if (error) {
     return absl::UnavailableError(folder.string() + ": cannot be read: " + error.message());
+  }
+  for (const std::filesystem::path& file : staged) {
+    // The overlay that it was to replace may still have tunnels: they must not move.
+    base::log().warn("{}: a join did not finish; dropped, join again", file.string());
+    if (!std::filesystem::remove(file, error) && error) {
+      base::log().error("{}: cannot be removed: {}", file.string(), error.message());
+    }
   }
   std::ranges::sort(names);
   for (const std::string& name : names) {
@@ -120,14 +130,8 @@ std::filesystem::path Overlays::file_of(const std::string& name) const {
   return state_.overlays() / (name + ".json");
 }
 
-std::vector<std::string> Overlays::tunnels_of(const std::string& name) const {
-  std::vector<std::string> out;
-  for (const auto& [tunnel, value] : *registry_.snapshot()) {
-    if (tunnel::overlay_of(value->spec) == name) {
-      out.push_back(tunnel);
-    }
-  }
-  return out;
+std::filesystem::path Overlays::staged_file_of(const std::string& name) const {
+  return state_.overlays() / (name + ".json.new");
 }
 
 absl::Status Overlays::may_take(const std::string& name, bool replace) {
@@ -142,7 +146,7 @@ absl::Status Overlays::may_take(const std::string& name, bool replace) {
   if (replace) {
     return absl::OkStatus();
   }
-  const std::size_t tunnels = tunnels_of(name).size();
+  const std::size_t tunnels = registry_.count_overlay(name);
   std::string why;
   if (tunnels > 0) {
     why = std::to_string(tunnels) + (tunnels == 1 ? " tunnel uses" : " tunnels use") +
@@ -202,34 +206,62 @@ net::awaitable<void> Overlays::enroll(net::Loop* loop, overlay::Token token, Ove
 }
 
 void Overlays::enrolled(absl::StatusOr<overlay::IdentityFile> identity) {
-  Change change = std::move(*change_);
+  const std::string name = change_->name;
   absl::Status status = identity.status();
   if (status.ok()) {
     // A tunnel may have come meanwhile.
-    status = may_take(change.name, change.replace);
+    status = may_take(name, change_->replace);
   }
   if (status.ok()) {
-    status = overlay::save_identity(*identity, file_of(change.name), true);
+    // Before anything is deleted for it. Not yet the membership: should this process end now, the
+    // tunnels of the overlay that it replaces would start in the new network.
+    status = overlay::save_identity(*identity, staged_file_of(name), true);
   }
   if (!status.ok()) {
-    change_.reset();
-    return change.joined(status);
+    return end_change()(status);
   }
-  const std::string name = change.name;
-  auto enter = [this, name, identity = std::move(*identity),
-                joined = std::move(change.joined)]() mutable {
-    base::log().info("joined the network of {} as {}, called {} here",
-                     identity.addresses.empty() ? "?" : identity.addresses.front(), identity.name,
-                     name);
-    add({.name = name, .identity = std::move(identity), .network = nullptr, .failed = {}});
-    change_.reset();
-    joined(info(members_.back()));
-  };
   // Tunnels that wait for an overlay of that name, which is not there, get it.
   if (find(name) == nullptr) {
-    return enter();
+    status = settle(name);
+    return status.ok() ? enter(name, std::move(*identity)) : end_change()(status);
   }
-  give_up(name, std::move(enter));
+  give_up(name, [this, name, left = std::move(*identity)](absl::Status given_up) mutable {
+    if (given_up.ok()) {
+      given_up = settle(name);
+    }
+    if (!given_up.ok()) {
+      return end_change()(given_up);
+    }
+    forget(name, [this, name, left = std::move(left)]() mutable { enter(name, std::move(left)); });
+  });
+}
+
+absl::Status Overlays::settle(const std::string& name) {
+  std::error_code error;
+  std::filesystem::rename(staged_file_of(name), file_of(name), error);
+  if (error) {
+    return absl::UnavailableError(file_of(name).string() +
+                                  ": cannot be written: " + error.message());
+  }
+  sync_folder(state_.overlays());
+  return absl::OkStatus();
+}
+
+void Overlays::enter(const std::string& name, overlay::IdentityFile identity) {
+  base::log().info("joined the network of {} as {}, called {} here",
+                   identity.addresses.empty() ? "?" : identity.addresses.front(), identity.name,
+                   name);
+  add({.name = name, .identity = std::move(identity), .network = nullptr, .failed = {}});
+  end_change()(info(members_.back()));
+}
+
+Overlays::Joined Overlays::end_change() {
+  Change change = std::move(*change_);
+  change_.reset();
+  supervisor_.end_leaving(change.name);
+  std::error_code error;
+  std::filesystem::remove(staged_file_of(change.name), error);  // settled: it is not there
+  return std::move(change.joined);
 }
 
 void Overlays::remove(const std::string& name, bool force, Removed done) {
@@ -245,57 +277,46 @@ void Overlays::remove(const std::string& name, bool force, Removed done) {
   if (change_) {
     return done(under_way());
   }
-  if (const auto tunnels = tunnels_of(name).size(); tunnels > 0 && !force) {
+  if (const auto tunnels = registry_.count_overlay(name); tunnels > 0 && !force) {
     return done(absl::FailedPreconditionError(
         "name: " + std::to_string(tunnels) + (tunnels == 1 ? " tunnel uses" : " tunnels use") +
         " the overlay " + in_quotes(name) + "; delete them first, or say force"));
   }
   change_ = Change{.name = name, .replace = true, .joined = {}};
-  give_up(name, [this, name, done = std::move(done)]() mutable {
-    std::error_code error;
-    std::filesystem::remove(file_of(name), error);
-    sync_folder(state_.overlays());
-    change_.reset();
-    if (error) {
-      return done(absl::UnavailableError(file_of(name).string() +
-                                         ": cannot be removed: " + error.message()));
+  give_up(name, [this, name, done = std::move(done)](const absl::Status& given_up) mutable {
+    if (!given_up.ok()) {
+      end_change();
+      return done(given_up);
     }
-    base::log().info("left the overlay {}", name);
-    if (name == kDefaultOverlay) {
-      if (const auto status = start_own_hub(); !status.ok()) {
-        base::log().error("{}", std::string(status.message()));
+    forget(name, [this, name, done = std::move(done)]() mutable {
+      std::error_code error;
+      std::filesystem::remove(file_of(name), error);
+      sync_folder(state_.overlays());
+      end_change();
+      if (error) {
+        return done(absl::UnavailableError(file_of(name).string() +
+                                           ": cannot be removed: " + error.message()));
       }
-    }
-    done(absl::OkStatus());
+      base::log().info("left the overlay {}", name);
+      if (name == kDefaultOverlay) {
+        if (const auto status = start_own_hub(); !status.ok()) {
+          base::log().error("{}", std::string(status.message()));
+        }
+      }
+      done(absl::OkStatus());
+    });
   });
 }
 
-void Overlays::give_up(const std::string& name, std::move_only_function<void()> done) {
-  const auto tunnels = tunnels_of(name);
-  if (tunnels.empty()) {
-    return forget(name, std::move(done));
-  }
-  struct Pending {
-    std::size_t left;
-    std::move_only_function<void()> done;
-  };
-  const auto pending = std::make_shared<Pending>(tunnels.size(), std::move(done));
-  for (const std::string& tunnel : tunnels) {
-    registry_.remove(
-        tunnel, options_.drain,
-        [this, name, tunnel, pending, alive = std::weak_ptr(alive_)](const absl::Status& status) {
-          if (alive.expired()) {
-            return;
-          }
-          if (!status.ok() && !absl::IsNotFound(status)) {
-            base::log().error("tunnel {}: cannot be deleted: {}", tunnel,
-                              std::string(status.message()));
-          }
-          if (--pending->left == 0) {
-            forget(name, std::move(pending->done));
-          }
-        });
-  }
+void Overlays::give_up(const std::string& name, Removed done) {
+  supervisor_.begin_leaving(name);
+  registry_.remove_overlay(
+      name, options_.drain,
+      [done = std::move(done), alive = std::weak_ptr(alive_)](const absl::Status& status) mutable {
+        if (!alive.expired()) {
+          done(status);
+        }
+      });
 }
 
 void Overlays::forget(const std::string& name, std::move_only_function<void()> done) {

@@ -77,13 +77,19 @@ class Overlays {
   absl::Status start_own_hub();
   void add(Membership membership);
   OverlayInfo info(const Membership& membership) const;
-  std::vector<std::string> tunnels_of(const std::string& name) const;
+  /// A new identity waits here until the tunnels of the overlay that it replaces are gone.
+  std::filesystem::path staged_file_of(const std::string& name) const;
   absl::Status may_take(const std::string& name, bool replace);
   static net::awaitable<void> enroll(net::Loop* loop, overlay::Token token, Overlays* self,
                                      std::weak_ptr<char> alive);
   void enrolled(absl::StatusOr<overlay::IdentityFile> identity);
-  /// Deletes its tunnels, then forgets its network.
-  void give_up(const std::string& name, std::move_only_function<void()> done);
+  /// Deletes its tunnels; no new ones come until end_change(). With an error it stays as it is.
+  void give_up(const std::string& name, Removed done);
+  /// Makes the staged identity the membership.
+  absl::Status settle(const std::string& name);
+  void enter(const std::string& name, overlay::IdentityFile identity);
+  /// Ends the change, and with an error what was staged for it.
+  Joined end_change();
   void forget(const std::string& name, std::move_only_function<void()> done);
 
   net::Loop& control_;

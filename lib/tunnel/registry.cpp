@@ -24,7 +24,8 @@ absl::Status Registry::load() {
     if (!record.request_id.empty()) {
       requests_[record.request_id] = tunnel->name;
     }
-    entries_[tunnel->name] = {.record = std::move(record), .stored = true, .waiting = {}};
+    entries_[tunnel->name] = {
+        .record = std::move(record), .stored = true, .waiting = {}, .leaving = {}};
     actor_.start(tunnel);
   }
   return absl::OkStatus();
@@ -156,15 +157,76 @@ void Registry::remove(std::string_view name, std::chrono::seconds drain, Removed
 void Registry::gone(const std::string& name, std::chrono::seconds drain, const absl::Status& status,
                     Removed done) {
   Entry& entry = entries_.at(name);
+  auto leaving = std::exchange(entry.leaving, {});
+  leaving.push_back(std::move(done));
+  const auto answer = [](std::vector<Removed>& all, const absl::Status& result) {
+    for (Removed& each : all) {
+      each(result);
+    }
+  };
   if (!status.ok()) {
     entry.removing = false;
-    return done(status);
+    return answer(leaving, status);
   }
   const TunnelPtr tunnel = entry.record.tunnel;
   requests_.erase(entry.record.request_id);
   entries_.erase(name);
   snapshot_ = nullptr;
-  actor_.stop(*tunnel, drain, [done = std::move(done)]() mutable { done(absl::OkStatus()); });
+  actor_.stop(*tunnel, drain, [answer, leaving = std::move(leaving)]() mutable {
+    answer(leaving, absl::OkStatus());
+  });
+}
+
+void Registry::remove_overlay(std::string_view overlay, std::chrono::seconds drain, Removed done) {
+  struct Pending {
+    std::size_t left = 1;  // this call itself, so that nothing answers before all are asked
+    absl::Status status;
+    Removed done;
+  };
+  const auto pending = std::make_shared<Pending>();
+  pending->done = std::move(done);
+  const auto one = [pending](const absl::Status& status) {
+    if (!absl::IsNotFound(status)) {
+      pending->status.Update(status);
+    }
+    if (--pending->left == 0) {
+      pending->done(pending->status);
+    }
+  };
+  std::vector<std::string> names;
+  for (auto& [name, entry] : entries_) {
+    if (overlay_of(entry.record.tunnel->spec) != overlay) {
+      continue;
+    }
+    ++pending->left;
+    if (entry.removing) {
+      entry.leaving.emplace_back(one);
+    } else if (entry.stored) {
+      names.push_back(name);
+    } else {
+      entry.waiting.emplace_back(
+          [this, name, drain, one](const absl::StatusOr<TunnelPtr>& created) {
+            // One that could not be stored is gone already.
+            if (created.ok()) {
+              remove(name, drain, one);
+            } else {
+              one(absl::OkStatus());
+            }
+          });
+    }
+  }
+  for (const std::string& name : names) {
+    remove(name, drain, one);
+  }
+  one(absl::OkStatus());
+}
+
+std::size_t Registry::count_overlay(std::string_view overlay) const {
+  std::size_t out = 0;
+  for (const auto& [name, entry] : entries_) {
+    out += overlay_of(entry.record.tunnel->spec) == overlay ? 1 : 0;
+  }
+  return out;
 }
 
 Registry::Snapshot Registry::snapshot() const {

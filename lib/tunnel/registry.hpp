@@ -60,6 +60,12 @@ class Registry {
   /// Answers once it takes no more connections. NOT_FOUND, or the store's.
   void remove(std::string_view name, std::chrono::seconds drain, Removed done);
 
+  /// Deletes every tunnel of that overlay, also those that the store has still to write or is
+  /// erasing already. Answers when all are gone, or the first error once each one's fate is known.
+  void remove_overlay(std::string_view overlay, std::chrono::seconds drain, Removed done);
+  /// Tunnels of that overlay, whether they are durable or only decided.
+  std::size_t count_overlay(std::string_view overlay) const;
+
   /// The durable tunnels by name; the same object until one changes.
   Snapshot snapshot() const;
   TunnelPtr find(std::string_view name) const;
@@ -70,6 +76,7 @@ class Registry {
     bool stored = false;
     bool removing = false;
     std::vector<Created> waiting;  // for the commit: the caller and repeats of its request
+    std::vector<Removed> leaving;  // for the end of a delete that others asked for
   };
   using Entries = std::map<std::string, Entry, std::less<>>;
 

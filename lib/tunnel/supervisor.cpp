@@ -61,13 +61,22 @@ absl::Status Supervisor::choose_overlay(Tunnel& tunnel) const {
   const std::string& wanted = overlay_of(tunnel.spec);
   std::vector<std::string> names;
   for (const auto& [name, link] : links_) {
-    if (link->network() != nullptr) {
+    if (link->network() != nullptr || left_.contains(name)) {
       names.push_back(name);
     }
   }
   const auto has = [&](std::string_view name) {
     return std::ranges::find(names, name) != names.end();
   };
+  const auto being_left = [&](std::string_view name) {
+    return absl::UnavailableError(field_of(tunnel, "overlay")
+                                      .append("overlay \"")
+                                      .append(name)
+                                      .append("\" is being left; try again"));
+  };
+  if (left_.contains(wanted)) {
+    return being_left(wanted);
+  }
   if (!wanted.empty()) {
     return has(wanted) ? absl::OkStatus()
                        : absl::FailedPreconditionError(field_of(tunnel, "overlay") +
@@ -86,7 +95,11 @@ absl::Status Supervisor::choose_overlay(Tunnel& tunnel) const {
     return absl::InvalidArgumentError(field_of(tunnel, "overlay") +
                                       "say which, this agent has several: " + list);
   }
-  set_overlay(tunnel.spec, names.size() == 1 ? names.front() : std::string(kDefaultOverlay));
+  const std::string chosen = names.size() == 1 ? names.front() : std::string(kDefaultOverlay);
+  if (left_.contains(chosen)) {
+    return being_left(chosen);
+  }
+  set_overlay(tunnel.spec, chosen);
   return absl::OkStatus();
 }
 

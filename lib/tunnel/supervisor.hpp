@@ -41,6 +41,10 @@ class Supervisor final : public Actor {
   /// Tunnels of that overlay fail until it is added again. `done`: the network may be destroyed
   /// (and one of that name added); at most Settings::open later.
   void remove_overlay(const std::string& name, std::move_only_function<void()> done);
+  /// Until the end of it, creates that name this overlay, or would get it, are UNAVAILABLE: the
+  /// tunnels of an overlay that is left must not come out in the network that replaces it.
+  void begin_leaving(const std::string& name) { left_.insert(name); }
+  void end_leaving(const std::string& name) { left_.erase(name); }
 
   absl::Status prepare(Tunnel& tunnel) override;
   void abandon(const Tunnel& tunnel) override;
@@ -82,6 +86,7 @@ class Supervisor final : public Actor {
   std::list<Leaving> leaving_;
   std::function<void(const std::string&)> on_change_;
   std::set<std::string> changed_;
+  std::set<std::string, std::less<>> left_;  // overlays that are being left
   bool draining_ = false;
   std::move_only_function<void()> drained_;
   net::Timer cut_all_;

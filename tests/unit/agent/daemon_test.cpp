@@ -268,6 +268,21 @@ TEST_F(DaemonTest, JoiningOverAnOverlayInUseIsRefusedAndSaysHowToGoOn) {
   EXPECT_THAT(beta.tunnels(), ElementsAre());
 }
 
+TEST_F(DaemonTest, AJoinThatDidNotFinishIsDroppedAndTheOldOverlayStays) {
+  Running alpha(folder_ / "alpha", "alpha");
+  Running beta(folder_ / "beta", "beta", false);
+  ASSERT_TRUE(beta.join(alpha.invite("beta")).ok());
+  ASSERT_TRUE(beta.share("mine").ok());
+  const auto staged = folder_ / "beta" / "overlays" / "default.json.new";
+  EXPECT_FALSE(std::filesystem::exists(staged));
+  beta.daemon.reset();
+  std::filesystem::copy_file(folder_ / "beta" / "overlays" / "default.json", staged);
+  beta.start();
+  EXPECT_FALSE(std::filesystem::exists(staged));
+  EXPECT_THAT(beta.overlays(), ElementsAre("default as beta"));
+  EXPECT_THAT(beta.tunnels(), ElementsAre("mine"));
+}
+
 TEST_F(DaemonTest, AHubWithMembersRefusesToJoinElsewhere) {
   Running alpha(folder_ / "alpha", "alpha");
   Running beta(folder_ / "beta", "beta", false);

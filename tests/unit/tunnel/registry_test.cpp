@@ -194,6 +194,33 @@ TEST_F(RegistryTest, ADeletedTunnelIsStoppedAndItsNameFree) {
   EXPECT_TRUE(registry_->snapshot()->empty());
 }
 
+TEST_F(RegistryTest, AnOverlaysTunnelsAreDeletedInEveryState) {
+  ASSERT_TRUE(create(share("leaving")).ok());
+  ASSERT_TRUE(create(share("stored")).ok());
+  Tunnel other = share("other");
+  set_overlay(other.spec, "blue");
+  ASSERT_TRUE(create(other).ok());
+  std::vector<std::string> answers;
+  registry_->remove("leaving", std::chrono::seconds(1),
+                    [&](const absl::Status&) { answers.emplace_back("leaving"); });
+  registry_->create(share("decided"), {}, [&](const absl::StatusOr<TunnelPtr>& made) {
+    EXPECT_TRUE(made.ok());
+    answers.emplace_back("decided");
+  });
+  EXPECT_EQ(registry_->count_overlay("default"), 3U);
+  std::optional<absl::Status> result;
+  registry_->remove_overlay("default", std::chrono::seconds(1),
+                            [&](absl::Status got) { result = std::move(got); });
+  while (!result) {
+    loop_.poll();
+  }
+  EXPECT_TRUE(result->ok());
+  EXPECT_THAT(answers, testing::ElementsAre("leaving", "decided"));
+  EXPECT_EQ(registry_->count_overlay("default"), 0U);
+  reopen();
+  EXPECT_THAT(actor_.started, testing::ElementsAre("other"));
+}
+
 TEST_F(RegistryTest, SnapshotsDoNotChange) {
   ASSERT_TRUE(create(share("one")).ok());
   const auto before = registry_->snapshot();

@@ -69,6 +69,26 @@ TEST_F(TunnelTest, TheOverlayIsTheOnlyOneOrMustBeNamed) {
   EXPECT_EQ(fresh.prepare(tunnel).code(), StatusCode::kInvalidArgument);
 }
 
+TEST_F(TunnelTest, AnOverlayThatIsBeingLeftTakesNoNewTunnels) {
+  TestNetwork blue(directory_, "blue");
+  guest_.add_overlay("blue", blue);
+  guest_.begin_leaving("default");
+  Tunnel chosen = access_at("one", "127.0.0.1:0");
+  EXPECT_EQ(guest_.prepare(chosen).code(), StatusCode::kUnavailable);
+  Tunnel named = chosen;
+  set_overlay(named.spec, "default");
+  bool removed = false;
+  guest_.remove_overlay("default", [&] { removed = true; });
+  ASSERT_TRUE(until([&] { return removed; }));
+  EXPECT_THAT(std::string(guest_.prepare(named).message()),
+              HasSubstr("overlay \"default\" is being left; try again"));
+  EXPECT_EQ(guest_.prepare(chosen).code(), StatusCode::kUnavailable);
+  guest_.end_leaving("default");
+  EXPECT_EQ(guest_.prepare(named).code(), StatusCode::kFailedPrecondition);
+  guest_.remove_overlay("blue", [&] { removed = false; });
+  ASSERT_TRUE(until([&] { return !removed; }));
+}
+
 TEST_F(TunnelTest, AnOverlayThatGoesFailsItsTunnelsUntilItComesBack) {
   Origin origin(loop_, http_origin());
   share("demo", origin.target("http"));
