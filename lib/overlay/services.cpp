@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "net/memory.hpp"
 #include "overlay/embedded/open.hpp"
 
 namespace simplon::overlay {
@@ -63,6 +64,22 @@ net::awaitable<void> receive(std::shared_ptr<const Services> services, net::Stre
   } else {
     service->handler(std::move(inbound));
   }
+}
+
+std::expected<Dialed, Refusal> open_local(std::shared_ptr<const Services> services, net::Loop& loop,
+                                          const DialOptions& options, Identity from) {
+  auto [near, far] = net::make_memory_pair(loop);
+  auto opened = start_open(std::move(near), open_request(options));
+  if (!opened) {
+    far->reset();
+    return std::unexpected(
+        Refusal{.failure = {.hop = base::Hop::overlay,
+                            .code = base::Errc::link_lost,
+                            .detail = "the open could not be sent: " + opened.error().message()}});
+  }
+  net::spawn(loop, "open", receive(std::move(services), std::move(far), std::move(from)));
+  return Dialed{
+      .stream = std::move(opened->stream), .status = std::move(opened->status), .path = "local"};
 }
 
 }  // namespace simplon::overlay

@@ -41,4 +41,9 @@ class Services {
 net::awaitable<void> receive(std::shared_ptr<const Services> services, net::StreamPtr stream,
                              Identity from);
 
+/// Opens a stream to one of these services from within this process: a pair in memory with the same
+/// open, checks and status as any other. On `loop`, where the stream arrives, too.
+std::expected<Dialed, Refusal> open_local(std::shared_ptr<const Services> services, net::Loop& loop,
+                                          const DialOptions& options, Identity from);
+
 }  // namespace simplon::overlay

@@ -4,7 +4,6 @@
 #include <map>
 #include <utility>
 
-#include "net/memory.hpp"
 #include "overlay/embedded/lookup.hpp"
 #include "overlay/embedded/open.hpp"
 #include "overlay/embedded/peer_sessions.hpp"
@@ -226,27 +225,6 @@ class EmbeddedListener final : public Listener {
   const std::shared_ptr<Registration> registration_;
 };
 
-// Both ends are here: the same open and the same checks over a pair in memory.
-std::expected<Dialed, Refusal> dial_local(const Member& member, net::Loop& loop,
-                                          const DialOptions& options) {
-  auto [near, far] = net::make_memory_pair(loop);
-  auto opened = start_open(std::move(near), {.service = options.service,
-                                             .kind = options.kind,
-                                             .connection_id = options.connection_id,
-                                             .on_behalf_of = options.on_behalf_of,
-                                             .frontend = options.frontend});
-  if (!opened) {
-    far->reset();
-    return std::unexpected(
-        Refusal{.failure = {.hop = Hop::overlay,
-                            .code = Errc::link_lost,
-                            .detail = "the open could not be sent: " + opened.error().message()}});
-  }
-  net::spawn(loop, "open", receive(member.services, std::move(far), member.self));
-  return Dialed{
-      .stream = std::move(opened->stream), .status = std::move(opened->status), .path = "local"};
-}
-
 net::awaitable<std::expected<Dialed, Refusal>> dial_from(std::shared_ptr<const Reach> reach,
                                                          net::Loop& loop, DialOptions options) {
   const auto refuse = [](Errc code, std::string detail) {
@@ -261,7 +239,7 @@ net::awaitable<std::expected<Dialed, Refusal>> dial_from(std::shared_ptr<const R
     co_return refuse(Errc::timed_out, "the deadline passed before the dial");
   }
   if (reach->member->services->find(options.service)) {
-    co_return dial_local(*reach->member, loop, options);
+    co_return open_local(reach->member->services, loop, options, reach->member->self);
   }
   const auto peers = reach->peers_of(loop);
   if (peers == nullptr) {

@@ -104,6 +104,14 @@ bool parse(Message& message, std::span<const std::byte> bytes) {
 
 }  // namespace
 
+OpenRequest open_request(const DialOptions& options) {
+  return {.service = options.service,
+          .kind = options.kind,
+          .connection_id = options.connection_id,
+          .on_behalf_of = options.on_behalf_of,
+          .frontend = options.frontend};
+}
+
 Result<std::string> encode_open(const OpenRequest& request) {
   if (!valid(request)) {
     return base::fail(Errc::invalid_argument);

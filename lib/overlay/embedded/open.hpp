@@ -33,6 +33,9 @@ struct OpenRequest {
   bool operator==(const OpenRequest&) const = default;
 };
 
+/// What a dial says of itself.
+OpenRequest open_request(const DialOptions& options);
+
 /// Two bytes of length (big endian) and the message. invalid_argument: a field breaks its limits.
 base::Result<std::string> encode_open(const OpenRequest& request);
 /// `message` is without its length. protocol_error: not an Open, or a field breaks its limits.

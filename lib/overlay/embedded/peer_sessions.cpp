@@ -83,11 +83,7 @@ PeerSessions::PeerSessions(net::Loop& loop, std::shared_ptr<const Member> member
 
 net::awaitable<std::expected<Dialed, Refusal>> PeerSessions::dial(
     std::shared_ptr<PeerSessions> self, DialOptions options) {
-  const OpenRequest request{.service = options.service,
-                            .kind = options.kind,
-                            .connection_id = options.connection_id,
-                            .on_behalf_of = options.on_behalf_of,
-                            .frontend = options.frontend};
+  const OpenRequest request = open_request(options);
   Failure last = late("the deadline passed before the dial");
   for (int attempt = 0; attempt < kAttempts && self->loop_.now() < options.deadline; ++attempt) {
     if (self->stopped_) {

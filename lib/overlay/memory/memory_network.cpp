@@ -3,8 +3,6 @@
 #include <map>
 #include <utility>
 
-#include "net/memory.hpp"
-#include "overlay/embedded/open.hpp"
 #include "overlay/services.hpp"
 
 namespace simplon::overlay {
@@ -82,19 +80,7 @@ net::awaitable<std::expected<Dialed, Refusal>> dial_from(net::Loop& loop,
   if (loop.now() >= options.deadline) {
     co_return refused(Hop::overlay, Errc::timed_out, "the deadline passed before the dial");
   }
-  auto [near, far] = net::make_memory_pair(loop);
-  auto opened = start_open(std::move(near), {.service = options.service,
-                                             .kind = options.kind,
-                                             .connection_id = options.connection_id,
-                                             .on_behalf_of = options.on_behalf_of,
-                                             .frontend = options.frontend});
-  if (!opened) {
-    far->reset();
-    co_return refused(Hop::overlay, Errc::invalid_argument, opened.error().message());
-  }
-  net::spawn(loop, "memory overlay: open", receive(host->services, std::move(far), from->identity));
-  co_return Dialed{
-      .stream = std::move(opened->stream), .status = std::move(opened->status), .path = "local"};
+  co_return open_local(host->services, loop, options, from->identity);
 }
 
 class MemoryNetwork final : public Network {
