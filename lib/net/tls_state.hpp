@@ -10,22 +10,16 @@
 #include <openssl/x509.h>
 
 #include "net/tls.hpp"
+#include "net/tls_owned.hpp"
 
 namespace simplon::net {
 
-template <auto free_function>
-struct OpensslFree {
-  template <class T>
-  void operator()(T* object) const {
-    free_function(object);
-  }
-};
-using SslContextPtr = std::unique_ptr<SSL_CTX, OpensslFree<SSL_CTX_free>>;
-using SslPtr = std::unique_ptr<SSL, OpensslFree<SSL_free>>;
-using X509Ptr = std::unique_ptr<X509, OpensslFree<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, OpensslFree<EVP_PKEY_free>>;
-using BioPtr = std::unique_ptr<BIO, OpensslFree<BIO_free>>;
-using StorePtr = std::unique_ptr<X509_STORE, OpensslFree<X509_STORE_free>>;
+using SslContextPtr = OpensslOwned<SSL_CTX, SSL_CTX_free>;
+using SslPtr = OpensslOwned<SSL, SSL_free>;
+using X509Ptr = OpensslOwned<X509, X509_free>;
+using KeyPtr = OpensslOwned<EVP_PKEY, EVP_PKEY_free>;
+using BioPtr = OpensslOwned<BIO, BIO_free>;
+using StorePtr = OpensslOwned<X509_STORE, X509_STORE_free>;
 
 struct TlsContext::State {
   SslContextPtr context;

@@ -10,6 +10,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "net/tls_owned.hpp"
+
 namespace simplon::test {
 
 struct Credentials {
@@ -25,15 +27,8 @@ struct CertificateOptions {
 
 namespace detail {
 
-template <auto free_function>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    free_function(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
+using Key = net::OpensslOwned<EVP_PKEY, EVP_PKEY_free>;
+using Certificate = net::OpensslOwned<X509, X509_free>;
 
 inline void must(bool done) {
   if (!done) {
@@ -43,7 +38,7 @@ inline void must(bool done) {
 
 template <class Write>
 std::string pem(Write write) {
-  const std::unique_ptr<BIO, Free<BIO_free>> bio(BIO_new(BIO_s_mem()));
+  const net::OpensslOwned<BIO, BIO_free> bio(BIO_new(BIO_s_mem()));
   must(write(bio.get()) == 1);
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);

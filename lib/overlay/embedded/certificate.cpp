@@ -33,7 +33,7 @@ bool set_serial(X509* certificate) {
   }
   bytes[0] &= 0x7f;
   bytes[0] |= 0x40;
-  const openssl::Owned<BIGNUM, BN_free> number(
+  const net::OpensslOwned<BIGNUM, BN_free> number(
       BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
   return number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
@@ -54,7 +54,7 @@ bool add_extension(X509* certificate, X509* issuer, int id, const std::string& v
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-  const openssl::Owned<X509_EXTENSION, X509_EXTENSION_free> extension(
+  const net::OpensslOwned<X509_EXTENSION, X509_EXTENSION_free> extension(
       X509V3_EXT_conf_nid(nullptr, &context, id, value.c_str()));
   return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
 }

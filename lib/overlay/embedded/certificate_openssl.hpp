@@ -2,7 +2,6 @@
 // Plain functions; any thread.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -12,22 +11,14 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "net/tls_owned.hpp"
+
 namespace simplon::overlay::openssl {
 
-template <auto kFree>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-template <class T, auto kFree>
-using Owned = std::unique_ptr<T, Free<kFree>>;
-
-using Bio = Owned<BIO, BIO_free_all>;
-using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
-using Certificate = Owned<X509, X509_free>;
-using Request = Owned<X509_REQ, X509_REQ_free>;
+using Bio = net::OpensslOwned<BIO, BIO_free_all>;
+using Key = net::OpensslOwned<EVP_PKEY, EVP_PKEY_free>;
+using Certificate = net::OpensslOwned<X509, X509_free>;
+using Request = net::OpensslOwned<X509_REQ, X509_REQ_free>;
 
 /// Leaves OpenSSL's error queue of this thread empty: others tell their failures by it.
 class CleanErrors {

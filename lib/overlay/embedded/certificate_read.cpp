@@ -91,7 +91,7 @@ bool read_time(const ASN1_TIME* from, std::chrono::system_clock::time_point* to)
 
 // The URIs of the subject's alternative names: exactly one name, and rights.
 bool read_uris(X509* certificate, Grant* into) {
-  const openssl::Owned<GENERAL_NAMES, GENERAL_NAMES_free> names(static_cast<GENERAL_NAMES*>(
+  const net::OpensslOwned<GENERAL_NAMES, GENERAL_NAMES_free> names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   if (!names) {
     return false;

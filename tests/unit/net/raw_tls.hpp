@@ -80,8 +80,8 @@ class RawTlsClient {
 
  private:
   StreamPtr transport_;
-  std::unique_ptr<SSL_CTX, simplon::test::detail::Free<SSL_CTX_free>> context_;
-  std::unique_ptr<SSL, simplon::test::detail::Free<SSL_free>> ssl_;
+  OpensslOwned<SSL_CTX, SSL_CTX_free> context_;
+  OpensslOwned<SSL, SSL_free> ssl_;
   BIO* in_;   // ssl_'s
   BIO* out_;  // ssl_'s
 };
