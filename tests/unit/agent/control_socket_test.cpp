@@ -14,6 +14,7 @@
 #include "agent/on_loop.hpp"
 #include "net/loops.hpp"
 #include "simplon/v1/agent.grpc.pb.h"
+#include "support/temporary_folder.hpp"
 
 namespace simplon::agent {
 namespace {
@@ -33,14 +34,9 @@ class GreetingService final : public v1::Agent::CallbackService {
 
 class ControlSocketTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
+  void SetUp() override {}
   void TearDown() override {
     on_loop(control_, [&] { socket_.reset(); });
-    std::filesystem::remove_all(folder_);
   }
 
   absl::Status open(const std::filesystem::path& path) {
@@ -53,7 +49,7 @@ class ControlSocketTest : public testing::Test {
     });
   }
 
-  std::filesystem::path folder_;
+  simplon::test::TemporaryFolder folder_;
   net::Loops loops_{1};
   net::Loop& control_ = loops_[0];
   std::unique_ptr<ControlSocket> socket_;

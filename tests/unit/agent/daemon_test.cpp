@@ -13,6 +13,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "simplon/v1/agent.grpc.pb.h"
 #include "simplon/v1/hub.grpc.pb.h"
+#include "support/temporary_folder.hpp"
 
 namespace simplon::agent {
 namespace {
@@ -143,15 +144,9 @@ void expect(const grpc::Status& status, StatusCode code, const std::string& word
 
 class DaemonTest : public testing::Test {
  protected:
-  void SetUp() override {
-    ASSERT_GE(sodium_init(), 0);
-    std::string name = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void SetUp() override { ASSERT_GE(sodium_init(), 0); }
 
-  std::filesystem::path folder_;
+  simplon::test::TemporaryFolder folder_;
 };
 
 TEST_F(DaemonTest, ATunnelIsThereAfterARestartAndGoneAfterItsDelete) {

@@ -1,10 +1,10 @@
 #include "agent/hub_address.hpp"
 
-#include <filesystem>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+
+#include "support/temporary_folder.hpp"
 
 namespace simplon::agent {
 namespace {
@@ -34,9 +34,7 @@ TEST(HubAddress, APortThatTheSystemChoseIsKeptOnThatAddress) {
 }
 
 TEST(HubAddress, IsThereAfterAReopen) {
-  std::string name = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-  ASSERT_NE(mkdtemp(name.data()), nullptr);
-  const std::filesystem::path folder = name;
+  const simplon::test::TemporaryFolder folder;
   {
     auto kept = KeptAddress::open(folder / "simplon.db");
     ASSERT_TRUE(kept.ok()) << kept.status();
@@ -47,7 +45,6 @@ TEST(HubAddress, IsThereAfterAReopen) {
   const auto kept = KeptAddress::open(folder / "simplon.db");
   ASSERT_TRUE(kept.ok()) << kept.status();
   EXPECT_EQ(kept->get(), local(5001));
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

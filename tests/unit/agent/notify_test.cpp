@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/socket.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace simplon::agent {
 namespace {
@@ -33,14 +33,12 @@ class NotifyTest : public testing::Test {
 };
 
 TEST_F(NotifyTest, ASocketInTheFileSystemHearsTheState) {
-  std::string folder = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const simplon::test::TemporaryFolder folder;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  const std::string path = folder + "/notify";
+  const std::string path = (folder / "notify").string();
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
   EXPECT_EQ(heard(address, sizeof address, path), "READY=1");
-  std::filesystem::remove_all(folder);
 }
 
 TEST_F(NotifyTest, ASocketInTheAbstractNamespaceHearsTheState) {

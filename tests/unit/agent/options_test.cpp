@@ -1,12 +1,13 @@
 #include "agent/options.hpp"
 
-#include <filesystem>
 #include <fstream>
 #include <map>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+
+#include "support/temporary_folder.hpp"
 
 namespace simplon::agent {
 namespace {
@@ -15,13 +16,7 @@ using testing::HasSubstr;
 
 class OptionsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-    environment_["HOME"] = "/home/someone";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void SetUp() override { environment_["HOME"] = "/home/someone"; }
 
   std::expected<Options, Ended> parse(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "simplon-agent");
@@ -53,7 +48,7 @@ class OptionsTest : public testing::Test {
     return options.error().text;
   }
 
-  std::filesystem::path folder_;
+  simplon::test::TemporaryFolder folder_;
   std::map<std::string, std::string, std::less<>> environment_;
 };
 

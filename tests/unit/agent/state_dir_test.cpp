@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/temporary_folder.hpp"
+
 namespace simplon::agent {
 namespace {
 
@@ -12,14 +14,9 @@ using testing::HasSubstr;
 
 class StateDirTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void SetUp() override {}
 
-  std::filesystem::path folder_;
+  simplon::test::TemporaryFolder folder_;
 };
 
 TEST_F(StateDirTest, IsMadeForItsOwnerAlone) {
@@ -36,7 +33,7 @@ TEST_F(StateDirTest, ASecondAgentIsToldWhoHoldsIt) {
   const auto second = StateDir::open(folder_, "beta");
   EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
   const std::string message(second.status().message());
-  EXPECT_THAT(message, HasSubstr(folder_.string()));
+  EXPECT_THAT(message, HasSubstr(folder_.path().string()));
   EXPECT_THAT(message, HasSubstr(std::to_string(::getpid())));
   EXPECT_THAT(message, HasSubstr("alpha"));
 }
@@ -52,7 +49,7 @@ TEST_F(StateDirTest, TheLockGoesWithItsHolder) {
 }
 
 TEST_F(StateDirTest, AFolderThatOthersMayWriteToIsRefused) {
-  ASSERT_EQ(::chmod(folder_.c_str(), 0777), 0);
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0777), 0);
   const auto state = StateDir::open(folder_, "alpha");
   EXPECT_EQ(state.status().code(), absl::StatusCode::kFailedPrecondition);
 }

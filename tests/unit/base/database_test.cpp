@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/temporary_folder.hpp"
+
 namespace simplon::base {
 namespace {
 
@@ -15,16 +17,8 @@ constexpr Steps kPlaces{"CREATE TABLE places (name TEXT PRIMARY KEY, height INTE
 
 class DatabaseTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "simplon-db-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-    open();
-  }
-  void TearDown() override {
-    database_.reset();
-    std::filesystem::remove_all(folder_);
-  }
+  void SetUp() override { open(); }
+  void TearDown() override { database_.reset(); }
   void open() {
     database_.reset();
     auto opened = Database::open(folder_ / "state.db");
@@ -38,7 +32,7 @@ class DatabaseTest : public testing::Test {
     return all.integer(0);
   }
 
-  std::filesystem::path folder_;
+  simplon::test::TemporaryFolder folder_;
   std::unique_ptr<Database> database_;
 };
 

@@ -2,8 +2,6 @@
 // them.
 #include "unit/net/stream_suite.hpp"
 
-#include <filesystem>
-
 #include <unistd.h>
 
 #include "net/memory.hpp"
@@ -11,6 +9,7 @@
 #include "net/tls.hpp"
 #include "net/unix.hpp"
 #include "support/certificates.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace simplon::net::test {
 namespace {
@@ -39,15 +38,6 @@ class TcpSource final : public StreamSource {
 
 class UnixSource final : public StreamSource {
  public:
-  UnixSource() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~UnixSource() override {
-    acceptor_.reset();
-    std::filesystem::remove_all(folder_);
-  }
-
   StreamPair connect(Loop& loop) override {
     const std::string path = (folder_ / "socket").string();
     acceptor_ = listen_unix(loop, path, 0600).value();
@@ -60,7 +50,7 @@ class UnixSource final : public StreamSource {
   }
 
  private:
-  std::filesystem::path folder_;
+  simplon::test::TemporaryFolder folder_;
   std::unique_ptr<Acceptor> acceptor_;
 };
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/temporary_folder.hpp"
 #include "unit/net/harness.hpp"
 #include "unit/net/open_files.hpp"
 
@@ -18,12 +19,7 @@ using std::chrono::seconds;
 
 class UnixTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "simplon-XXXXXX").string();
-    folder = ::mkdtemp(name.data());
-    path = (folder / "socket").string();
-  }
-  void TearDown() override { fs::remove_all(folder); }
+  void SetUp() override { path = (folder / "socket").string(); }
 
   Result<StreamPtr> connect() {
     return run(loop, connect_unix(loop, path, clock.now() + seconds(5)));
@@ -31,7 +27,7 @@ class UnixTest : public testing::Test {
 
   base::ManualClock clock;
   Loop loop{clock};
-  fs::path folder;
+  simplon::test::TemporaryFolder folder;
   std::string path;
 };
 

@@ -32,7 +32,7 @@ class HubWorld final : public NetworkWorld {
  public:
   explicit HubWorld(net::Loop& loop) : loop_(loop) {
     auto opened =
-        Hub::open(loop, {.database = folder_.path / "state.db", .name = "hub", .loops = {&loop}});
+        Hub::open(loop, {.database = folder_ / "state.db", .name = "hub", .loops = {&loop}});
     EXPECT_TRUE(opened.ok()) << opened.status();
     hub_ = std::move(*opened);
     EXPECT_TRUE(hub_->listen({.host = "127.0.0.1", .port = 0}).ok());
@@ -55,7 +55,7 @@ class HubWorld final : public NetworkWorld {
 
  private:
   net::Loop& loop_;
-  const Folder folder_;
+  const simplon::test::TemporaryFolder folder_;
   std::unique_ptr<Hub> hub_;
 };
 

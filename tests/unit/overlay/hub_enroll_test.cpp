@@ -37,7 +37,7 @@ TEST_F(HubEnrollTest, AUsedTokenIsRefused) {
 
 TEST_F(HubEnrollTest, AnExpiredTokenIsRefused) {
   const auto token = hub->invite("shop", false, hours(1))->token;
-  auto database = base::Database::open(folder.path / "state.db").value();
+  auto database = base::Database::open(folder / "state.db").value();
   ASSERT_TRUE(database->execute("UPDATE hub_invitation SET expires = 1").ok());
   const auto late = enrolled(token);
   EXPECT_EQ(late.status().code(), StatusCode::kPermissionDenied);
@@ -200,15 +200,15 @@ TEST_F(HubEnrollTest, TheHubsOwnIdentityIsTheSameAfterARestartAndPrivate) {
   const auto again = hub->own_identity().value();
   EXPECT_EQ(again.certificate, own.certificate);
   EXPECT_EQ(again.private_key, own.private_key);
-  EXPECT_EQ(load_identity(folder.path / "hub-identity.json").value(), again);
+  EXPECT_EQ(load_identity(folder / "hub-identity.json").value(), again);
   struct stat about{};
-  ASSERT_EQ(::stat((folder.path / "hub-identity.json").c_str(), &about), 0);
+  ASSERT_EQ(::stat((folder / "hub-identity.json").c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 0777, 0600U);
 }
 
 TEST_F(HubEnrollTest, ALostKeyFileIsMadeAnew) {
   const auto own = hub->own_identity().value();
-  std::filesystem::remove(folder.path / "hub-identity.json");
+  std::filesystem::remove(folder / "hub-identity.json");
   start();
   const auto again = hub->own_identity().value();
   EXPECT_NE(again.private_key, own.private_key);
@@ -227,9 +227,9 @@ TEST_F(HubEnrollTest, AdvertisedAddressesGoIntoTokens) {
 
 TEST_F(HubEnrollTest, ATakenPortIsToldApart) {
   const auto taken = hub->bound();
-  Folder elsewhere;
+  simplon::test::TemporaryFolder elsewhere;
   const auto other =
-      Hub::open(loop, {.database = elsewhere.path / "state.db", .name = "other", .loops = {&loop}})
+      Hub::open(loop, {.database = elsewhere / "state.db", .name = "other", .loops = {&loop}})
           .value();
   EXPECT_EQ(other->own_identity().status().code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(other->listen(taken).code(), StatusCode::kAlreadyExists);

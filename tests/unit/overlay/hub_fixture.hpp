@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +17,7 @@
 #include "overlay/embedded/open.hpp"
 #include "overlay/embedded/session.hpp"
 #include "overlay/embedded/session_codes.hpp"
+#include "support/temporary_folder.hpp"
 #include "unit/net/harness.hpp"
 
 namespace simplon::overlay::test {
@@ -26,19 +26,6 @@ using base::Errc;
 using link::v1::HubMessage;
 using link::v1::MemberMessage;
 using std::chrono::seconds;
-
-/// A folder that goes with its owner.
-struct Folder {
-  Folder() {
-    std::string name = std::filesystem::temp_directory_path() / "simplon-hub.XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) {
-      std::abort();
-    }
-    path = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
 
 inline std::shared_ptr<const net::TlsContext> client_context(const IdentityFile& identity) {
   return net::TlsContext::make({.role = net::TlsRole::client,
@@ -164,8 +151,8 @@ class HubFixture : public testing::Test {
       loops = {&loop};
     }
     hub.reset();
-    auto opened = Hub::open(
-        loop, {.database = folder.path / "state.db", .name = "hub-agent", .loops = loops});
+    auto opened =
+        Hub::open(loop, {.database = folder / "state.db", .name = "hub-agent", .loops = loops});
     ASSERT_TRUE(opened.ok()) << opened.status();
     hub = *std::move(opened);
     const auto listening = hub->listen({.host = "127.0.0.1", .port = 0});
@@ -217,7 +204,7 @@ class HubFixture : public testing::Test {
   static std::string instance(char of) { return std::string(16, of); }
   static std::uint32_t code(const HubMessage& message) { return message.failed().code(); }
 
-  Folder folder;
+  simplon::test::TemporaryFolder folder;
   net::Loop loop;
   std::unique_ptr<Hub> hub;
 };

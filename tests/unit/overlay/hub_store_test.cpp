@@ -1,5 +1,6 @@
 #include "overlay/embedded/hub_store.hpp"
 
+#include "support/temporary_folder.hpp"
 #include "unit/overlay/hub_fixture.hpp"
 
 namespace simplon::overlay::test {
@@ -15,7 +16,7 @@ class HubStoreTest : public testing::Test {
 
   void reopen() {
     store.reset();
-    store = HubStore::open(folder.path / "state.db").value();
+    store = HubStore::open(folder / "state.db").value();
   }
   static std::string hash(char of) { return std::string(32, of); }
 
@@ -31,7 +32,7 @@ class HubStoreTest : public testing::Test {
                          });
   }
 
-  Folder folder;
+  simplon::test::TemporaryFolder folder;
   std::unique_ptr<HubStore> store;
   system_clock::time_point now = system_clock::now();
   int issued = 0;
@@ -111,7 +112,7 @@ TEST_F(HubStoreTest, ANameIsClaimedOnceAndForLong) {
 TEST_F(HubStoreTest, AMemberClaimsABoundedNumberOfNames) {
   ASSERT_TRUE(store->claim("web-0", hash('a'), now, nobody).ok());
   // The rest in one commit.
-  auto database = base::Database::open(folder.path / "state.db").value();
+  auto database = base::Database::open(folder / "state.db").value();
   auto rest = database->prepare(
       "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?) "
       "INSERT INTO hub_claim SELECT 'web-' || i, ?, 0 FROM n");
@@ -123,7 +124,7 @@ TEST_F(HubStoreTest, AMemberClaimsABoundedNumberOfNames) {
 }
 
 TEST_F(HubStoreTest, AMemberWithEverNewNamesLosesItsOldestThatNobodyHosts) {
-  auto database = base::Database::open(folder.path / "state.db").value();
+  auto database = base::Database::open(folder / "state.db").value();
   auto many = database->prepare(
       "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
       "INSERT INTO hub_claim SELECT 'web-' || i, ?, i FROM n");

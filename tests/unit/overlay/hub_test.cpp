@@ -144,16 +144,16 @@ TEST_F(HubTest, OnlyMembersCertificatesOpenASession) {
   const auto good = identity("good");
   EXPECT_TRUE(online(good, instance('1')));
   // Another network's.
-  Folder elsewhere;
+  simplon::test::TemporaryFolder elsewhere;
   const auto other =
-      Hub::open(loop, {.database = elsewhere.path / "db", .name = "x", .loops = {&loop}}).value();
+      Hub::open(loop, {.database = elsewhere / "db", .name = "x", .loops = {&loop}}).value();
   const auto own = make_identity_request("good").value();
   auto foreign = good;
   foreign.private_key = own.private_key;
   foreign.certificate = other->sign("good", own.request, false)->certificate;
   EXPECT_TRUE(refused(foreign));
   // Signed by this network's root, but nobody the hub stores.
-  const auto store = HubStore::open(folder.path / "state.db").value();
+  const auto store = HubStore::open(folder / "state.db").value();
   auto unknown = good;
   unknown.private_key = own.private_key;
   const auto now = std::chrono::system_clock::now();

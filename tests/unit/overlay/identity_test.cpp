@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "overlay/embedded/certificate.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace simplon::overlay {
 namespace {
@@ -30,13 +31,6 @@ IdentityFile make_identity(const Authority& authority, const std::string& name) 
 
 class IdentityTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = std::filesystem::temp_directory_path() / "identity.XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder); }
-
   void write(const std::filesystem::path& file, const std::string& text) {
     std::ofstream(file) << text;
   }
@@ -44,7 +38,7 @@ class IdentityTest : public testing::Test {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
   }
 
-  std::filesystem::path folder;
+  simplon::test::TemporaryFolder folder;
   Authority authority = make_authority().value();
   IdentityFile identity = make_identity(authority, "shop");
 };

@@ -1,9 +1,9 @@
-#include <filesystem>
 #include <optional>
 
 #include "harness.hpp"
 #include "net/unix.hpp"
 #include "support/certificates.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace simplon::tunnel::test {
 namespace {
@@ -169,16 +169,15 @@ TEST_F(TunnelTest, ALostLinkIsA503AndAnAgentThatDoesNotAnswerA504) {
 }
 
 TEST_F(TunnelTest, ATargetMayBeAUnixSocket) {
-  std::string folder = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const simplon::test::TemporaryFolder folder;
+  const std::string socket = (folder / "app.sock").string();
   {
-    Origin origin(loop_, http_origin(), net::listen_unix(loop_, folder + "/app.sock", 0600));
-    share("demo", "unix:" + folder + "/app.sock");
+    Origin origin(loop_, http_origin(), net::listen_unix(loop_, socket, 0600));
+    share("demo", "unix:" + socket);
     Client client(loop_, address(access("demo")));
     client.get("/", "example.org");
     EXPECT_THAT(client.until("\nHost: "), HasSubstr("Host: example.org\n"));
   }
-  std::filesystem::remove_all(folder);
 }
 
 TEST_F(TunnelTest, ATargetThatDoesNotSpeakTlsIsA502) {

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/temporary_folder.hpp"
+
 namespace simplon::tunnel {
 namespace {
 
@@ -48,15 +50,11 @@ class RegistryTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_GE(sodium_init(), 0);
-    std::string name = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
     reopen();
   }
   void TearDown() override {
     registry_.reset();
     store_.reset();
-    std::filesystem::remove_all(folder_);
   }
 
   void reopen() {
@@ -87,7 +85,7 @@ class RegistryTest : public testing::Test {
     return *result;
   }
 
-  std::filesystem::path folder_;
+  simplon::test::TemporaryFolder folder_;
   net::Loop loop_;
   Ledger actor_;
   std::unique_ptr<Store> store_;
@@ -273,9 +271,8 @@ TEST_F(RegistryTest, OneThatCannotBeStoredDoesNotRefuseTheOthers) {
 
 TEST(StoreTest, WhatWasAcknowledgedIsThereAfterAKill) {
   ASSERT_GE(sodium_init(), 0);
-  std::string folder = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  const auto file = std::filesystem::path(folder) / "state.db";
+  const simplon::test::TemporaryFolder folder;
+  const auto file = folder / "state.db";
   std::array<int, 2> pipe_ends{};
   ASSERT_EQ(pipe(pipe_ends.data()), 0);
   const pid_t child = fork();
@@ -310,7 +307,6 @@ TEST(StoreTest, WhatWasAcknowledgedIsThereAfterAKill) {
     EXPECT_TRUE(names.contains("t" + std::to_string(i))) << i;
   }
   store->reset();
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

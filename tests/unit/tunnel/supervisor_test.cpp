@@ -1,7 +1,7 @@
-#include <filesystem>
 #include <optional>
 
 #include "harness.hpp"
+#include "support/temporary_folder.hpp"
 #include "tunnel/store.hpp"
 
 namespace simplon::tunnel::test {
@@ -276,15 +276,9 @@ class Restarted : public TunnelTest {
  protected:
   void SetUp() override {
     TunnelTest::SetUp();
-    std::string name = (std::filesystem::temp_directory_path() / "simplon-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
     restart();
   }
-  void TearDown() override {
-    stop();
-    std::filesystem::remove_all(folder_);
-  }
+  void TearDown() override { stop(); }
   void stop() {
     registry_.reset();
     store_.reset();
@@ -319,7 +313,7 @@ class Restarted : public TunnelTest {
     return *result;
   }
 
-  std::filesystem::path folder_;
+  simplon::test::TemporaryFolder folder_;
   std::optional<Supervisor> agent_;
   std::unique_ptr<Store> store_;
   std::optional<Registry> registry_;
