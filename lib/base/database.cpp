@@ -125,12 +125,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::open(const std::filesystem::
         absl::StrCat("database ", file.string(), ": cannot be opened: ", std::strerror(errno)));
   }
   ::close(fd);
-  return open_name(file.string());
-}
-
-absl::StatusOr<std::unique_ptr<Database>> Database::in_memory() { return open_name(":memory:"); }
-
-absl::StatusOr<std::unique_ptr<Database>> Database::open_name(const std::string& name) {
+  const std::string name = file.string();
   sqlite3* handle = nullptr;
   const int code =
       sqlite3_open_v2(name.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);

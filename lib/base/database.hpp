@@ -88,8 +88,6 @@ class Database {
  public:
   /// Opens the file, creating it with mode 0600. Its folder must exist.
   static absl::StatusOr<std::unique_ptr<Database>> open(const std::filesystem::path& file);
-  /// A private database that dies with the handle; for tests.
-  static absl::StatusOr<std::unique_ptr<Database>> in_memory();
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -111,7 +109,6 @@ class Database {
 
  private:
   explicit Database(sqlite3* handle) : handle_(handle) {}
-  static absl::StatusOr<std::unique_ptr<Database>> open_name(const std::string& name);
 
   sqlite3* handle_;
 };

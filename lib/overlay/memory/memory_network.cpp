@@ -18,13 +18,9 @@ class MemoryDirectory {
     std::weak_ptr<Member> host;  // empty: nobody hosts it now
   };
 
-  explicit MemoryDirectory(net::Loop& loop) : loop_(loop) {}
-
-  net::Loop& loop() { return loop_; }
   std::map<std::string, Claim, std::less<>>& claims() { return claims_; }
 
  private:
-  net::Loop& loop_;
   std::map<std::string, Claim, std::less<>> claims_;
 };
 
@@ -144,8 +140,8 @@ class MemoryNetwork final : public Network {
 
 }  // namespace
 
-std::shared_ptr<MemoryDirectory> make_memory_directory(net::Loop& loop) {
-  return std::make_shared<MemoryDirectory>(loop);
+std::shared_ptr<MemoryDirectory> make_memory_directory() {
+  return std::make_shared<MemoryDirectory>();
 }
 
 std::unique_ptr<Network> make_memory_network(std::shared_ptr<MemoryDirectory> directory,

@@ -13,7 +13,7 @@ namespace simplon::overlay {
 
 /// The directory that the networks of one test share.
 class MemoryDirectory;
-std::shared_ptr<MemoryDirectory> make_memory_directory(net::Loop& loop);
+std::shared_ptr<MemoryDirectory> make_memory_directory();
 
 /// A member of it. The first to listen on a name owns it, as on the embedded overlay.
 std::unique_ptr<Network> make_memory_network(std::shared_ptr<MemoryDirectory> directory,

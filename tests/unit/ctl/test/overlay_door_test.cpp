@@ -31,7 +31,7 @@ struct OverlayTools : testing::Test {
   std::shared_ptr<Steps> steps() { return std::make_shared<Steps>(loop, lines, true); }
 
   net::Loop loop;
-  std::shared_ptr<overlay::MemoryDirectory> directory = overlay::make_memory_directory(loop);
+  std::shared_ptr<overlay::MemoryDirectory> directory = overlay::make_memory_directory();
   std::ostringstream lines;
 };
 
