@@ -13,4 +13,4 @@ build_preset release
 stage "Python environment of the end-to-end tests"
 tests/e2e/environment.sh
 stage "tests: release"
-ctest --preset release -j2 --no-tests=error "$@"
+ctest --preset release -j2 --no-tests=error --output-junit conformance/unit.xml "$@"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance import record_row
 from programs import ANSWER, Programs
 
 
@@ -59,10 +60,21 @@ def node_echo():
     return echo
 
 
+@pytest.fixture
+def peer_version(request):
+    """Says the version of the third party's program; see conformance.py."""
+    return lambda version: request.node.user_properties.append(("peer_version", version))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "matrix(side, peer, what): a row of the conformance table")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
+    record_row(item, report)
     if report.failed and "programs" in getattr(item, "funcargs", {}):
         for title, text in item.funcargs["programs"].logs():
             report.sections.append((title, text))

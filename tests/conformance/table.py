@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Makes docs/conformance.md from what the tests of a build tree left behind.
+
+    table.py BUILD_DIR            writes BUILD_DIR/conformance.md and fails unless every behaviour
+                                  has a passing test in memory and one end to end, nothing failed,
+                                  and docs/conformance.md says the same
+    table.py BUILD_DIR --write    also makes that the committed page
+
+Reads, below BUILD_DIR/conformance/: unit.xml (of ctest), e2e/*.xml (of pytest), matrix.d/*.json,
+autobahn.json and differential.json. A machine may lack a peer (say, a Python 2.7 for Autobahn):
+its rows say "skipped" with the reason, and that alone is no difference to the committed page.
+"""
+
+import argparse
+import json
+import re
+import sys
+import xml.etree.ElementTree as xml
+from collections import defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent.parent / "docs" / "conformance.md"
+
+HEADING = """# What the HTTP engine shows, and who says so
+
+Made by `tests/conformance/table.py` from the results of `tests/run.sh`; not edited by hand. CI makes
+it anew and fails where it differs.
+"""
+
+
+class Row:
+    """A behaviour and the results of the tests that are named after it."""
+
+    def __init__(self, number, text, source):
+        self.number = int(number)
+        self.text = text
+        self.source = source
+        self.memory = {}
+        self.end_to_end = {}
+
+    @property
+    def result(self):
+        found = [*self.memory.values(), *self.end_to_end.values()]
+        if "failed" in found:
+            return "FAILED"
+        for kind, tests in (("in memory", self.memory), ("end to end", self.end_to_end)):
+            if "passed" not in tests.values():
+                return f"NOT SHOWN {kind}"
+        return "passed"
+
+
+def read_behaviours():
+    lines = (HERE / "behaviours.tsv").read_text().splitlines()
+    return {row.number: row for row in (Row(*line.split("\t")) for line in lines)}
+
+
+def outcome(case):
+    """Of a <testcase> of either program."""
+    tags = {child.tag for child in case}
+    if tags & {"failure", "error"} or case.get("status") == "fail":
+        return "failed"
+    if "skipped" in tags or case.get("status") in ("notrun", "disabled"):
+        return "skipped"
+    return "passed"
+
+
+def read_results(folder, behaviours):
+    unit = folder / "unit.xml"
+    cases = list(xml.parse(unit).iter("testcase")) if unit.exists() else []
+    for case in cases:
+        if found := re.fullmatch(r"Behaviour(\d\d)\.\w+", case.get("name")):
+            behaviours[int(found.group(1))].memory[case.get("name")] = outcome(case)
+    for file in sorted((folder / "e2e").glob("*.xml")):
+        for case in xml.parse(file).iter("testcase"):
+            # Of a parametrised test, one line; the worst counts.
+            name = case.get("name").split("[")[0]
+            if found := re.fullmatch(r"test_(\d\d)_\w+", name):
+                tests = behaviours[int(found.group(1))].end_to_end
+                order = ["failed", "passed", "skipped"]
+                tests[name] = min(tests.get(name, "skipped"), outcome(case), key=order.index)
+
+
+def cell(text):
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def names(tests):
+    marks = {"passed": "", "failed": " FAILED", "skipped": " (skipped)"}
+    return "<br>".join(f"`{name}`{marks[result]}" for name, result in sorted(tests.items()))
+
+
+def behaviours_part(behaviours):
+    rows = [
+        (row.number, row.text, row.source, names(row.memory), names(row.end_to_end), row.result)
+        for row in behaviours.values()
+    ]
+    passed = sum(row.result == "passed" for row in behaviours.values())
+    return (
+        f"\n## Behaviours\n\n{passed} of {len(rows)} pass, each over streams in memory and end to end"
+        " (client → access → embedded overlay → share → origin, real processes).\n\n"
+        + table(("", "behaviour", "from", "in memory", "end to end", "result"), rows)
+    )
+
+
+def load(file):
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def matrix_part(folder):
+    cells = [load(file) for file in sorted((folder / "matrix.d").glob("*.json"))]
+    groups = defaultdict(list)
+    for each in cells:
+        groups[each["side"]].append(each)
+    out = "\n## Clients and servers\n\nThrough access and share, by programs that others wrote.\n"
+    for side in ("client", "target"):
+        rows = [
+            (each["peer"], each["version"], each["what"], each["result"])
+            for each in sorted(groups[side], key=lambda each: (each["peer"], each["what"]))
+        ]
+        out += f"\n### As {side}\n\n" + table((side, "version", "what it does", "result"), rows)
+    return out
+
+
+def summary_part(title, about, summary):
+    """A title and rows of [what, result]; written by the suite that ran."""
+    if summary is None:
+        summary = [["the suite", "NOT RUN"]]
+    return f"\n## {title}\n\n{about}\n\n" + table(("", "result"), summary)
+
+
+def build_page(folder):
+    behaviours = read_behaviours()
+    read_results(folder, behaviours)
+    page = HEADING + behaviours_part(behaviours) + matrix_part(folder)
+    page += summary_part(
+        "Websocket: Autobahn",
+        "Every case through the tunnel against the same server directly: same outcome, same close.",
+        (load(folder / "autobahn.json") or {}).get("rows"),
+    )
+    page += summary_part(
+        "Smuggling: the same bytes through Simplon, nginx and haproxy",
+        "A recording origin behind each; see tests/differential.",
+        (load(folder / "differential.json") or {}).get("rows"),
+    )
+    return page, behaviours
+
+
+def comparable(page):
+    """Lines without what may differ between machines: versions, and rows of what is not there."""
+    lines = [re.sub(r"\d+(\.\d+)+\S*", "#", line) for line in page.splitlines()]
+    return {line for line in lines if line.strip() and "skipped" not in line}
+
+
+def differences(made, committed):
+    """Lines that are only in one of them, but for rows that the other one skipped."""
+
+    def key(line):
+        cells = line.split(" | ")
+        return (cells[0], cells[2] if len(cells) > 3 else "")
+
+    def skipped(page):
+        return {
+            key(re.sub(r"\d+(\.\d+)+\S*", "#", line))
+            for line in page.splitlines()
+            if "skipped" in line
+        }
+
+    ours, theirs = comparable(made), comparable(committed)
+    only_made = [line for line in ours - theirs if key(line) not in skipped(committed)]
+    only_committed = [line for line in theirs - ours if key(line) not in skipped(made)]
+    return sorted(f"+ {line}" for line in only_made) + sorted(f"- {line}" for line in only_committed)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("build", type=Path, help="build tree in which the tests ran")
+    parser.add_argument("--write", action="store_true", help="make it the committed page")
+    options = parser.parse_args()
+    page, behaviours = build_page(options.build / "conformance")
+    (options.build / "conformance.md").write_text(page)
+    problems = [
+        f"behaviour {row.number}: {row.result}"
+        for row in behaviours.values()
+        if row.result != "passed"
+    ]
+    problems += [line for line in page.splitlines() if re.search(r"\| (FAILED|NOT RUN)", line)]
+    if options.write:
+        PAGE.write_text(page)
+    committed = PAGE.read_text() if PAGE.exists() else ""
+    if different := differences(page, committed):
+        problems.append(f"{PAGE.name} is not what the tests say; run this with --write:")
+        problems += different[:20]
+    passed = sum(row.result == "passed" for row in behaviours.values())
+    print(f"conformance: {passed} of {len(behaviours)} behaviours pass")
+    for problem in problems:
+        print(f"conformance: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

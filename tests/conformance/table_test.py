@@ -1,0 +1,82 @@
+"""The table says what the results say: python3 tests/conformance/table_test.py"""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+import table
+
+UNIT = '<testsuite><testcase name="{name}" status="{status}"/></testsuite>'
+E2E = '<testsuites><testsuite><testcase name="{name}">{inside}</testcase></testsuite></testsuites>'
+
+
+class TableTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (self.folder / "e2e").mkdir()
+        (self.folder / "matrix.d").mkdir()
+
+    def unit(self, name="Behaviour04.Refuses", status="run"):
+        (self.folder / "unit.xml").write_text(UNIT.format(name=name, status=status))
+
+    def end_to_end(self, name="test_04_refuses", inside=""):
+        (self.folder / "e2e" / "x.xml").write_text(E2E.format(name=name, inside=inside))
+
+    def row(self, number=4):
+        return table.build_page(self.folder)[1][number]
+
+    def test_needs_a_test_in_memory_and_one_end_to_end(self):
+        self.assertEqual(self.row().result, "NOT SHOWN in memory")
+        self.unit()
+        self.assertEqual(self.row().result, "NOT SHOWN end to end")
+        self.end_to_end()
+        self.assertEqual(self.row().result, "passed")
+        self.assertEqual(self.row(5).result, "NOT SHOWN in memory")
+
+    def test_a_failure_of_any_test_fails_the_behaviour(self):
+        self.unit(status="fail")
+        self.end_to_end()
+        self.assertEqual(self.row().result, "FAILED")
+        self.unit()
+        self.end_to_end(inside="<failure/>")
+        self.assertEqual(self.row().result, "FAILED")
+
+    def test_a_skipped_test_shows_nothing(self):
+        self.unit()
+        self.end_to_end(inside="<skipped/>")
+        self.assertEqual(self.row().result, "NOT SHOWN end to end")
+
+    def test_one_failing_parameter_fails_its_test(self):
+        self.unit()
+        (self.folder / "e2e" / "x.xml").write_text(
+            "<testsuite>"
+            '<testcase name="test_04_refuses[a]"/>'
+            '<testcase name="test_04_refuses[b]"><failure/></testcase>'
+            '<testcase name="test_04_refuses[c]"><skipped/></testcase>'
+            "</testsuite>"
+        )
+        self.assertEqual(self.row().end_to_end, {"test_04_refuses": "failed"})
+
+    def cell(self, **changes):
+        row = {"side": "client", "peer": "curl", "version": "7.88.1", "what": "x"}
+        (self.folder / "matrix.d" / "a.json").write_text(
+            json.dumps(row | {"result": "passed"} | changes)
+        )
+        return table.build_page(self.folder)[0]
+
+    def test_versions_and_skipped_rows_are_no_difference(self):
+        page = self.cell()
+        self.assertEqual(table.differences(page, self.cell(version="8.1.0")), [])
+        skipped = self.cell(version="", result="skipped: no curl")
+        self.assertEqual(table.differences(page, skipped), [])
+        self.assertEqual(table.differences(skipped, page), [])
+
+    def test_another_result_is_a_difference(self):
+        page = self.cell()
+        self.assertEqual(len(table.differences(page, self.cell(result="FAILED"))), 2)
+        self.assertEqual(len(table.differences(page, self.cell(what="another thing"))), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
