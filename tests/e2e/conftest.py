@@ -11,6 +11,7 @@ import pytest
 
 from conformance import record_row
 from programs import ANSWER, Programs
+from raw_http import Client, Origin
 
 
 @pytest.fixture
@@ -34,6 +35,67 @@ def pair(programs):
     beta = programs.agent("beta", hub="none")
     beta.join(alpha.invite("beta"))
     return alpha, beta
+
+
+@pytest.fixture(scope="session")
+def standing(tmp_path_factory):
+    """Programs that stay for all tests of a run."""
+    running = Programs(tmp_path_factory.mktemp("standing"))
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="session")
+def standing_pair(standing):
+    """As `pair`, for all tests of a run."""
+    alpha = standing.agent("alpha")
+    beta = standing.agent("beta", hub="none")
+    beta.join(alpha.invite("beta"))
+    return alpha, beta
+
+
+@pytest.fixture(scope="session")
+def recorder():
+    """The origin that stays for all tests of a run; tests use `origin`."""
+    server = Origin()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def access(standing_pair, recorder):
+    """host:port: from here a request goes through alpha, the overlay and beta to `origin`."""
+    alpha, beta = standing_pair
+    beta.share(recorder.url, "origin", "--public")
+    return alpha.access("origin")
+
+
+@pytest.fixture
+def origin(recorder, access):
+    """What a request to `access` reaches: records it, and answers by .script (200, unless told)."""
+    recorder.begin()
+    yield recorder
+    recorder.finish()
+
+
+@pytest.fixture
+def connect(access, origin):
+    """Makes a raw client of `access` (or of another address), closed after the test."""
+    clients = []
+
+    def client(address=access):
+        clients.append(Client(address))
+        return clients[-1]
+
+    yield client
+    for made in clients:
+        made.close()
+
+
+@pytest.fixture
+def client(connect):
+    """One raw client of `access`."""
+    return connect()
 
 
 @pytest.fixture
@@ -75,6 +137,7 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     record_row(item, report)
-    if report.failed and "programs" in getattr(item, "funcargs", {}):
-        for title, text in item.funcargs["programs"].logs():
-            report.sections.append((title, text))
+    used = getattr(item, "funcargs", {})
+    if report.failed:
+        for programs in (used[name] for name in ("programs", "standing") if name in used):
+            report.sections.extend(programs.logs())
