@@ -90,7 +90,7 @@ net::awaitable<Exchange::End> Exchange::proceed() {
 net::awaitable<Exchange::Attempt> Exchange::attempt(const Destination& to) {
   auto connected =
       co_await connection_.ends->connect(connection_.loop(), route_, connection_.id, fresh_,
-                                         connection_.now() + policy_.timeouts.connect);
+                                         over_at(connection_.now(), policy_.timeouts.connect));
   if (connected) {
     upstream_ = std::move(*connected);
     inlet_.emplace(upstream_.stream);
@@ -150,9 +150,7 @@ net::awaitable<bool> Exchange::send(const Destination& to) {
 
 // The client has nothing to send for this request any more.
 void Exchange::request_sent() {
-  if (policy_.timeouts.response.count() > 0) {
-    response_deadline_ = connection_.now() + policy_.timeouts.response;
-  }
+  response_deadline_ = over_at(connection_.now(), policy_.timeouts.first_byte);
   if (!body_ || body_->read()) {
     watch_.start();
   }
@@ -178,10 +176,10 @@ void Exchange::arm_upstream_deadline() {
   }
   net::TimePoint when = awaiting_head_ ? response_deadline_ : net::TimePoint::max();
   if (client_.ended()) {
-    when = std::min(when, connection_.now() + policy_.timeouts.half_closed);
+    when = std::min(when, over_at(connection_.now(), policy_.timeouts.half_closed));
   } else if (client_.full()) {
     // Nobody reads the client now, so nobody would see it go.
-    when = std::min(when, connection_.now() + policy_.timeouts.idle);
+    when = std::min(when, over_at(connection_.now(), policy_.timeouts.idle));
   }
   if (when != net::TimePoint::max() || deadline_set_) {
     deadline_set_ = when != net::TimePoint::max();

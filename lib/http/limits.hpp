@@ -7,6 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#include "net/loop.hpp"
+
 namespace simplon::http {
 
 struct Limits {
@@ -20,18 +22,31 @@ struct Limits {
   std::optional<std::uint64_t> body_bytes;  ///< of one request; more: 413; none: unlimited
 };
 
+/// How long a peer may take for each step. Zero, everywhere: as long as it likes.
 struct Timeouts {
-  std::chrono::milliseconds head{30'000};     ///< first byte to end of head; over: 408
-  std::chrono::milliseconds idle{90'000};     ///< keep-alive without a request
-  std::chrono::milliseconds body{120'000};    ///< between bytes of a request body, while there is
-                                              ///< no response yet; over: 408
-  std::chrono::milliseconds connect{10'000};  ///< upstream connection; over: 504
-  std::chrono::milliseconds response{0};      ///< request sent to response head; 0: unlimited
+  std::chrono::milliseconds head{60'000};   ///< first byte to end of a request's head; over: 408
+  std::chrono::milliseconds idle{120'000};  ///< keep-alive without a request; over: closed
+  /// Upstream connection; over: 504. Towards a target: what other proxies and clients allow for a
+  /// handshake with one lost packet. Entries give more, because theirs covers the share's.
+  std::chrono::milliseconds connect{5'000};
+  std::chrono::milliseconds first_byte{0};  ///< request sent to response head; over: 504
+  /// Between bytes of a request body, while there is no response yet; over: 408.
+  std::chrono::milliseconds body{120'000};
+  /// After a 101: no byte in either direction; over: both connections are reset. None, because
+  /// quiet is what websockets are for.
+  std::chrono::milliseconds websocket_idle{0};
   /// A client that ended its direction may have vanished, or may wait for its answer: it counts as
   /// gone when the upstream is silent for so long.
   std::chrono::milliseconds half_closed{3'000};
-  std::chrono::milliseconds linger{1'000};  ///< reading on after an early answer
+  std::chrono::milliseconds linger{1'000};  ///< reading on after an early answer; never unlimited
 };
+
+/// When a step that begins now has taken too long; TimePoint::max() where its limit is none. A
+/// limit of more than a century is none, too.
+inline net::TimePoint over_at(net::TimePoint now, std::chrono::milliseconds limit) {
+  constexpr std::chrono::hours kCentury{24 * 365 * 100};
+  return limit.count() <= 0 || limit > kCentury ? net::TimePoint::max() : now + limit;
+}
 
 /// Why a message is refused: the status that the client gets, and one word for logs and for
 /// Simplon-Error. `reason` is a literal.

@@ -141,8 +141,9 @@ net::awaitable<std::optional<RequestBody::State>> RequestBody::read_more() {
     if (stopping_) {
       co_return State::idle;  // the deadline that stop() set must not be moved
     }
-    client.set_deadline(Direction::receive,
-                        patient_ ? net::TimePoint::max() : client.loop().now() + timeouts_.body);
+    client.set_deadline(Direction::receive, patient_
+                                                ? net::TimePoint::max()
+                                                : over_at(client.loop().now(), timeouts_.body));
     got = co_await client_->fill();
   }
   if (stopping_) {

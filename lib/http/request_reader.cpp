@@ -35,8 +35,9 @@ RequestReader::RequestReader(Inlet& inlet, const Limits& limits, const Timeouts&
 net::awaitable<RequestReader::Outcome> RequestReader::next() {
   net::Stream& client = inlet_.stream();
   const auto now = [&client] { return client.loop().now(); };
-  client.set_deadline(Direction::receive,
-                      now() + (std::exchange(first_, false) ? timeouts_.head : timeouts_.idle));
+  client.set_deadline(
+      Direction::receive,
+      over_at(now(), std::exchange(first_, false) ? timeouts_.head : timeouts_.idle));
   parser_.reset();
   bool started = false;
   for (;;) {
@@ -53,7 +54,7 @@ net::awaitable<RequestReader::Outcome> RequestReader::next() {
       }
     }
     if (parser_.started() && !std::exchange(started, true)) {
-      client.set_deadline(Direction::receive, now() + timeouts_.head);
+      client.set_deadline(Direction::receive, over_at(now(), timeouts_.head));
     }
     const auto got = started ? co_await inlet_.fill() : co_await wait_for_first();
     if (!got && got.error() == base::Errc::timed_out && started) {

@@ -109,6 +109,7 @@ EntryPath::EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link,
       open_limit_(open_limit) {
   policy_.forwarding = frontend_ != nullptr ? http::Forwarding::replace : http::Forwarding::append;
   policy_.hop = frontend_ != nullptr ? base::Hop::frontend : base::Hop::access;
+  policy_.timeouts.connect = open_limit;
 }
 
 void EntryPath::take(Lane& lane, net::Accepted accepted) {
@@ -211,7 +212,7 @@ net::awaitable<void> EntryPath::serve(std::shared_ptr<EntryPath> self, Lane* lan
 net::awaitable<void> EntryPath::pass(std::shared_ptr<EntryPath> self, Lane* lane,
                                      net::StreamPtr client, std::string id) {
   const Connection here(self->traffic_, *lane, client);
-  const net::TimePoint deadline = lane->loop.now() + self->open_limit_;
+  const net::TimePoint deadline = http::over_at(lane->loop.now(), self->open_limit_);
   auto dialed = co_await self->dial(lane->loop, std::get<Access>(self->tunnel_->spec).service,
                                     overlay::StreamKind::raw, id, deadline);
   if (!dialed) {

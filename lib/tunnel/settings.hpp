@@ -10,7 +10,7 @@ struct Settings {
   /// How often a share's target is tried while nobody uses it.
   std::chrono::milliseconds target_check{15'000};
   /// Connecting to the target, TLS included.
-  std::chrono::milliseconds target_connect{10'000};
+  std::chrono::milliseconds target_connect{5'000};
   /// From opening an overlay stream to the host's answer. For raw streams that answer follows the
   /// target's connect: more than target_connect, so that the truthful reason arrives.
   std::chrono::milliseconds open{15'000};

@@ -31,6 +31,7 @@ SharePath::SharePath(Options options, std::shared_ptr<Traffic> traffic)
   http::Policy policy;
   policy.forwarding = http::Forwarding::pass;
   policy.hop = base::Hop::share;
+  policy.timeouts.connect = options_.connect_limit;
   if (!options_.rewrite_host.empty()) {
     policy.rewrite_host = options_.rewrite_host;
   }
@@ -83,7 +84,7 @@ net::awaitable<void> SharePath::pass(std::shared_ptr<SharePath> self, Lane* lane
                                      std::unique_ptr<overlay::Inbound> inbound, std::string id) {
   const net::StreamPtr client = inbound->stream();
   const Connection here(self->traffic_, *lane, client);
-  const net::TimePoint deadline = lane->loop.now() + self->options_.connect_limit;
+  const net::TimePoint deadline = http::over_at(lane->loop.now(), self->options_.connect_limit);
   auto target = co_await self->dial_target(lane->loop, id, deadline);
   if (!target) {
     inbound->reject({.failure = target.error(), .not_processed = true});

@@ -22,8 +22,8 @@ class SharePath final : public http::Ends, public std::enable_shared_from_this<S
     std::string name;  ///< the tunnel's, for logs
     Target target;
     std::string rewrite_host;
-    std::shared_ptr<const net::TlsContext> tls;       ///< for https targets
-    std::chrono::milliseconds connect_limit{10'000};  ///< for raw streams
+    std::shared_ptr<const net::TlsContext> tls;      ///< for https targets
+    std::chrono::milliseconds connect_limit{5'000};  ///< to the target
   };
   SharePath(Options options, std::shared_ptr<Traffic> traffic);
 

@@ -190,7 +190,7 @@ TEST_F(Engine, TriesAgainWhenTheFarEndWasDraining) {
 TEST_F(Engine, TimesOutASlowHeadWith408) {
   open();
   client_->send("GET / HTTP/1.1\r\nHo");
-  advance(seconds(29));
+  advance(Timeouts{}.head - seconds(1));
   EXPECT_EQ(client_->take(), "");
   client_->send("st: h\r\n");
   advance(seconds(2));
@@ -200,13 +200,13 @@ TEST_F(Engine, TimesOutASlowHeadWith408) {
 
 TEST_F(Engine, EndsSilentAndIdleConnectionsWithoutAWord) {
   open();
-  advance(seconds(31));
+  advance(Timeouts{}.head + seconds(1));
   EXPECT_EQ(client_->take(), "");
   EXPECT_TRUE(client_->ended());
   open();
   get();
   answered(kOk);
-  advance(seconds(89));
+  advance(Timeouts{}.idle - seconds(1));
   EXPECT_FALSE(client_->gone());
   advance(seconds(2));
   EXPECT_TRUE(client_->ended());
@@ -215,14 +215,14 @@ TEST_F(Engine, EndsSilentAndIdleConnectionsWithoutAWord) {
 TEST_F(Engine, TimesOutARequestBodyThatStops) {
   open();
   client_->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
-  advance(seconds(121));
+  advance(Timeouts{}.body + seconds(1));
   EXPECT_THAT(client_->take(), StartsWith("HTTP/1.1 408 "));
   EXPECT_TRUE(origin().failure());
 }
 
 TEST_F(Engine, TimesOutAnOriginThatDoesNotAnswer) {
   Policy policy;
-  policy.timeouts.response = seconds(3);
+  policy.timeouts.first_byte = seconds(3);
   open(policy);
   get();
   advance(seconds(4));

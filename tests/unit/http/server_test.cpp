@@ -153,7 +153,7 @@ TEST_F(LocalServer, RefusesMalformedRequestsAndBodies) {
 
 TEST_F(LocalServer, TimesOutASlowHeadAndAnIdleConnection) {
   client_->send("GET / HT");
-  clock_.advance(seconds(31));
+  clock_.advance(Timeouts{}.head + seconds(1));
   EXPECT_THAT(client_->take(), StartsWith("HTTP/1.1 408 "));
 }
 

@@ -302,7 +302,7 @@ TEST_F(Smuggling, SlowHeadsEndWith408HoweverTheyDrip) {
   const std::string head = "GET / HTTP/1.1\r\nHost: h\r\nX-Slow: 1\r\n";
   for (std::size_t i = 0; i < head.size(); ++i) {
     client_->send(head.substr(i, 1));
-    advance(seconds(1));
+    advance(seconds(2));
   }
   EXPECT_THAT(client_->take(), StartsWith("HTTP/1.1 408 "));
   EXPECT_EQ(ends_->connects, 0);

@@ -153,7 +153,7 @@ TEST_F(TunnelTest, ALostLinkIsA503AndAnAgentThatDoesNotAnswerA504) {
     Client client(loop_, address(entry));
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_TRUE(until([&] { return !kept.empty(); }));
-    clock_.advance(std::chrono::seconds(11));
+    clock_.advance(Settings{}.open + std::chrono::seconds(1));
     const std::string answer = client.until("\r\n\r\n");
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 504"));
     EXPECT_THAT(answer, HasSubstr("hop=overlay; reason=timed_out"));
