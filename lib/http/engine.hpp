@@ -18,28 +18,11 @@
 
 #include "base/error.hpp"
 #include "http/drain.hpp"
-#include "http/limits.hpp"
+#include "http/policy.hpp"
 #include "net/async.hpp"
 #include "net/stream.hpp"
 
 namespace simplon::http {
-
-/// What is done with X-Forwarded-*, Forwarded and X-Real-IP of an arriving request.
-enum class Forwarding {
-  pass,     ///< share: the overlay peer set them and is trusted
-  append,   ///< access: keep the client's, append ours
-  replace,  ///< frontend: drop the client's, set ours
-};
-
-struct Policy {
-  Forwarding forwarding = Forwarding::pass;
-  std::string scheme = "http";                ///< of the client side, for X-Forwarded-Proto
-  std::optional<std::string> client_address;  ///< IP of the client, where there is one
-  std::optional<std::string> rewrite_host;    ///< Host towards the upstream; none: preserved
-  base::Hop hop = base::Hop::access;          ///< whose failures these are, for Simplon-Error
-  Limits limits;
-  Timeouts timeouts;
-};
 
 /// A connection to the upstream, leased for one request after the other.
 struct Upstream {

@@ -167,8 +167,8 @@ void append_request(std::string& out, const RequestHead& head, const RequestFram
                     std::string_view upstream_authority) {
   out.append(head.method).append(" ").append(to.target).append(" HTTP/1.1\r\n");
   std::string_view host = to.authority.empty() ? upstream_authority : to.authority;
-  if (policy.rewrite_host) {
-    host = *policy.rewrite_host;
+  if (policy.host_header) {
+    host = *policy.host_header;
   }
   append_field(out, "Host", host);
 

@@ -33,7 +33,7 @@ SharePath::SharePath(Options options, std::shared_ptr<Traffic> traffic)
   policy.hop = base::Hop::share;
   policy.timeouts.connect = options_.connect_limit;
   if (!options_.rewrite_host.empty()) {
-    policy.rewrite_host = options_.rewrite_host;
+    policy.host_header = options_.rewrite_host;
   }
   policy_ = std::make_shared<const http::Policy>(std::move(policy));
 }

@@ -44,7 +44,7 @@ TEST_F(Engine, InventsNoFields) {
 }
 
 TEST_F(Engine, KeepsHostUnlessAskedToRewriteItAndNothingElseThen) {
-  open({.rewrite_host = "localhost:3000"});
+  open({.host_header = "localhost:3000"});
   client_->send("GET / HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\nReferer: http://h/\r\n\r\n");
   EXPECT_EQ(origin().take(),
             "GET / HTTP/1.1\r\nHost: localhost:3000\r\nOrigin: http://h\r\nReferer: http://h/\r\n"

@@ -101,8 +101,7 @@ TEST(ForwardedRequest, PassesForwardingFieldsOfATrustedPeer) {
 }
 
 TEST(ForwardedRequest, RewritesHostWhereAskedAndTakesItFromAnAbsoluteTarget) {
-  EXPECT_THAT(forward(kGet + "\r\n", {.rewrite_host = "origin:1"}),
-              HasSubstr("Host: origin:1\r\n"));
+  EXPECT_THAT(forward(kGet + "\r\n", {.host_header = "origin:1"}), HasSubstr("Host: origin:1\r\n"));
   EXPECT_EQ(forward("GET http://real/p HTTP/1.1\r\nHost: other\r\n\r\n"),
             "GET /p HTTP/1.1\r\nHost: real\r\n\r\n");
   EXPECT_THAT(forward("GET / HTTP/1.0\r\n\r\n"), HasSubstr("Host: upstream:1\r\n"));

@@ -1,0 +1,56 @@
+// What an end of a tunnel decides about the messages that pass through its engine: whose word on
+// the client counts, what is changed in a head, how much and how long.
+//
+// A plain value, shared and never changed by the connections that serve under it; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "http/limits.hpp"
+
+namespace simplon::http {
+
+/// What is done with X-Forwarded-*, Forwarded and X-Real-IP of an arriving request.
+enum class Forwarding : std::uint8_t {
+  pass,     ///< share: the overlay peer set them and is trusted
+  append,   ///< the client is a trusted proxy: keep the client's, append ours
+  replace,  ///< drop the client's, set ours
+};
+
+/// One change to a head, after hop-by-hop fields are gone and before our own are written.
+struct HeaderRule {
+  enum class Action : std::uint8_t {
+    add,     ///< one more field of that name
+    set,     ///< the only field of that name
+    remove,  ///< none of that name
+  };
+  Action action = Action::set;
+  std::string name;
+  std::string value;  ///< empty for remove
+  bool operator==(const HeaderRule&) const = default;
+};
+
+struct Policy {
+  Forwarding forwarding = Forwarding::pass;
+  std::string scheme = "http";                ///< of the client side, for X-Forwarded-Proto
+  std::optional<std::string> client_address;  ///< IP of the client, where there is one
+  std::optional<std::string> host_header;     ///< Host towards the upstream; none: preserved
+  /// With host_header: Origin, Referer, Location and the Domain of cookies follow it.
+  bool rewrite_references = false;
+  std::vector<HeaderRule> request_headers;
+  std::vector<HeaderRule> response_headers;  ///< of final responses
+  /// Our pseudonym (RFC 9110 §7.6.3), the same for all ends of a tunnel; empty: no Via, and no
+  /// loop is seen.
+  std::string via;
+  std::string peer_header;            ///< tells the target who opened the stream; empty: none
+  std::string peer;                   ///< the authenticated overlay peer's name, its value
+  base::Hop hop = base::Hop::access;  ///< whose failures these are, for Simplon-Error
+  Limits limits;
+  Timeouts timeouts;
+};
+
+}  // namespace simplon::http
