@@ -1,9 +1,12 @@
 #include "http/head.hpp"
 
+#include <algorithm>
 #include <exception>
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+
+#include "http/text.hpp"
 
 namespace simplon::http {
 namespace {
@@ -180,6 +183,31 @@ Verdict explain(beast::error_code error, std::string_view in) {
   return {400, "bad_field"};
 }
 
+bool is_space(char c) { return c == ' ' || c == '\t'; }
+
+// Whether the text begins, as far as it is here, with a field whose colon has space before it.
+bool has_space_before_colon(std::string_view text) {
+  const auto name = std::ranges::find_if_not(text, is_token_char);
+  const auto after = std::find_if_not(name, text.end(), is_space);
+  return name != text.begin() && name != after && (after == text.end() || *after == ':');
+}
+
+// Fields without white space in front of their colons.
+std::string strip_before_colons(std::string_view fields) {
+  std::string out;
+  while (!fields.empty()) {
+    const std::size_t end = std::min(fields.find('\n'), fields.size() - 1) + 1;
+    const std::string_view line = fields.substr(0, end);
+    fields.remove_prefix(end);
+    const std::size_t colon = has_space_before_colon(line) ? line.find(':') : 0;
+    if (colon > 0) {
+      out += line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
+    }
+    out += line.substr(colon);
+  }
+  return out;
+}
+
 template <bool isRequest, class Head>
 class Parser {
  public:
@@ -219,6 +247,9 @@ class Parser {
         taken = put_status_line(bounded, head);
       }
       taken += beast_->put(bounded.substr(taken), head, error);
+      if (!isRequest && error == beast::http::error::bad_field) {
+        taken += put_stripped(bounded.substr(taken), head, error);
+      }
     } catch (const std::exception&) {  // an assertion of Beast's, which a peer provoked
       return std::unexpected(Verdict{400, "bad_message"});
     }
@@ -256,6 +287,22 @@ class Parser {
     beast::error_code error;
     beast_->put(std::string(line) + " \r\n", head, error);
     return beast_->got_start_line() ? line.size() + 2 : 0;
+  }
+
+  // The rest of a response's head, where Beast met a field with space before its colon: that is
+  // removed from a response (RFC 9112 §5.1).
+  std::size_t put_stripped(std::string_view rest, Head& head, beast::error_code& error) {
+    if (!has_space_before_colon(rest)) {
+      return 0;
+    }
+    const std::size_t end = rest.find("\r\n\r\n");
+    if (end == std::string_view::npos) {
+      error = beast::http::error::need_more;
+      return 0;
+    }
+    const std::size_t size = end + 4;
+    beast_->put(strip_before_colons(rest.substr(0, size)), head, error);
+    return size;
   }
 
   std::size_t skip_empty_lines(std::string_view in) {

@@ -144,11 +144,32 @@ TEST(ResponseHead, NeedsNoReasonAndNoSpaceBeforeIt) {
   }
 }
 
+TEST(ResponseHead, LosesSpaceBeforeColonsAtEverySplit) {
+  for (const std::string line : {"HTTP/1.1 200 OK", "HTTP/1.1 200", "HTTP/1.0 200 "}) {
+    const std::string text =
+        line + "\r\nA : 1\r\nContent-Length\t :2\r\nB: x\r\n y : z\r\nC  :\r\n\r\n";
+    for (std::size_t step = 1; step <= text.size() + 1; ++step) {
+      ResponseParser parser(Limits{});
+      ResponseHead head;
+      const auto fed = feed(parser, text + "body", step, head);
+      ASSERT_TRUE(fed) << step;
+      EXPECT_EQ(*fed, text.size());
+      EXPECT_EQ(head.status, 200);
+      ASSERT_EQ(head.fields.size(), 4U) << step;
+      EXPECT_EQ(head.fields[0].name, "A");
+      EXPECT_EQ(head.fields[0].value, "1");
+      EXPECT_EQ(head.fields[1].id, Name::content_length);
+      EXPECT_EQ(head.fields[2].value, "x y : z");
+      EXPECT_EQ(head.fields[3].name, "C");
+    }
+  }
+}
+
 TEST(ResponseHead, IsRefusedWith502WhenMalformed) {
   for (const std::string_view text :
        {"HTTP/1.1 20\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/2.0 200\r\n\r\n",
         "HTTP/1.1 099 x\r\n\r\n", "HTTP/1.1 600 x\r\n\r\n", "SSH-2.0-x\r\n",
-        "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "\r\nHTTP/1.1 200 OK\r\n\r\n"}) {
+        "HTTP/1.1 200 OK\r\nA b : c\r\n\r\n", "\r\nHTTP/1.1 200 OK\r\n\r\n"}) {
     ResponseParser parser(Limits{});
     ResponseHead head;
     const auto parsed = parser.parse(text, head);
