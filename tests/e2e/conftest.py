@@ -11,7 +11,7 @@ import pytest
 
 from conformance import record_row
 from programs import ANSWER, Programs
-from raw_http import Client, Origin
+from raw_http import FIN, Client, Origin, message
 
 
 @pytest.fixture
@@ -96,6 +96,24 @@ def connect(access, origin):
 def client(connect):
     """One raw client of `access`."""
     return connect()
+
+
+@pytest.fixture
+def refused(connect, origin):
+    """Sends what must be refused: one answer of that status, the end, and nothing at the origin."""
+
+    def send(raw, *statuses):
+        client = connect()
+        client.send(raw)
+        answer = client.response()
+        assert answer.status in statuses, answer.raw
+        assert answer.value("connection") == "close"
+        assert client.end() == FIN, "one answer, however many requests seem to be in the bytes"
+        assert connect().ask(message("GET /after HTTP/1.1", "Host: a")).status == 200
+        assert [request.target for request in origin.wait(1)] == ["/after"]
+        return answer
+
+    return send
 
 
 @pytest.fixture

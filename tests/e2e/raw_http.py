@@ -40,6 +40,11 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
+def message(start, *fields, body=b""):
+    """The bytes of a message: a start line, whole field lines, a body."""
+    return "\r\n".join((start, *fields, "", "")).encode("latin-1") + body
+
+
 class Malformed(AssertionError):
     """What was read is not HTTP/1.1."""
 
@@ -67,6 +72,7 @@ class Message:
         self.extensions = []
         self.trailers = []
         self.complete = False
+        self.cut = None  # how the connection ended in the middle of it
         self._grew = threading.Condition()
 
     def values(self, name):
@@ -87,9 +93,10 @@ class Message:
             self.body += data
             self._grew.notify_all()
 
-    def finish(self):
+    def finish(self, cut=None):
         with self._grew:
-            self.complete = True
+            self.complete = cut is None
+            self.cut = cut
             self._grew.notify_all()
 
     def wait_body(self, size):
@@ -102,8 +109,20 @@ class Message:
 
     def wait_complete(self):
         with self._grew:
-            assert self._grew.wait_for(lambda: self.complete, ANSWER), "the message did not end"
+            assert self._grew.wait_for(lambda: self.complete or self.cut, ANSWER), (
+                "the message did not end"
+            )
+        assert self.complete, f"{self.cut} after {len(self.body)} bytes of the body"
         return self
+
+    def wait_cut(self):
+        """FIN or RST, which ended the message in its middle."""
+        with self._grew:
+            assert self._grew.wait_for(lambda: self.complete or self.cut, ANSWER), (
+                "the message did not end"
+            )
+        assert self.cut, "the message ended as if it were whole"
+        return self.cut
 
     def _delimiters(self):
         length, coding = self.values("content-length"), self.values("transfer-encoding")
@@ -251,6 +270,15 @@ class Wire:
 
     def body(self, message):
         """Reads the body of a message into it."""
+        try:
+            self._body(message)
+        except Cut as cut:
+            message.finish(cut.how)
+            raise
+        message.finish()
+        return message
+
+    def _body(self, message):
         if message.framing == "length":
             self._payload(message, message.length)
         elif message.framing == "chunked":
@@ -260,8 +288,6 @@ class Wire:
                 message.grow(data)
             if self.ended == RST:
                 raise Cut(RST, message.body)
-        message.finish()
-        return message
 
     def _payload(self, message, left):
         while left:
@@ -353,6 +379,16 @@ def play(request, peer, *steps):
             peer.reset()
         else:
             step(request, peer)
+
+
+def may_be_cut(script):
+    """The script, but a request that is cut in its middle is no failure."""
+
+    def lenient(request, peer):
+        with contextlib.suppress(Cut):
+            script(request, peer)
+
+    return lenient
 
 
 def in_turn(*scripts):
