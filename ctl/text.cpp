@@ -90,6 +90,7 @@ Text parse_target(std::string_view typed, std::string_view folder) {
   }
   for (const auto& [scheme, port] : {std::pair<std::string_view, std::string_view>{"http", "80"},
                                      {"https", "443"},
+                                     {"h2c", ""},
                                      {"tcp", ""}}) {
     if (typed.starts_with(scheme) && typed.substr(scheme.size()).starts_with("://")) {
       return url_target(scheme, typed.substr(scheme.size() + 3), port);
@@ -112,14 +113,14 @@ Text parse_target(std::string_view typed, std::string_view folder) {
   }
   if (typed.find("://") != std::string_view::npos) {
     return std::unexpected(in_quotes(typed.substr(0, typed.find("://"))) +
-                           " is not a kind of target; there are http, https, tcp and unix:");
+                           " is not a kind of target; there are http, https, h2c, tcp and unix:");
   }
   if (auto at = url_target("http", typed, {})) {
     return at;
   }
   return std::unexpected(in_quotes(typed) +
                          " is not a target; write 3000, localhost:3000, http://host:port, "
-                         "https://host, tcp://host:port or unix:/path");
+                         "https://host, h2c://host:port, tcp://host:port or unix:/path");
 }
 
 Text parse_listen(std::string_view typed) {

@@ -127,7 +127,10 @@ void announce(const v1::Tunnel& tunnel, bool json) {
     std::cerr << tunnel.share().target() << " is shared as " << service
               << ". On any agent of the overlay: simplonctl access " << service
               << (raw ? " --tcp" : "") << "\n";
-    if (!tunnel.share().public_() && !raw) {
+    if (tunnel.share().target().starts_with("h2c://")) {
+      std::cerr
+          << "It is for HTTP/2 with prior knowledge, as of gRPC; frontends do not carry that.\n";
+    } else if (!tunnel.share().public_() && !raw) {
       std::cerr << "Frontends do not reach it: it is not --public.\n";
     }
   } else if (tunnel.has_frontend()) {
@@ -214,10 +217,12 @@ void add_share(CLI::App& app, Context& context) {
       "  simplonctl share http://localhost:9090 --name demo --public\n"
       "  simplonctl share unix:./app.sock --name app\n"
       "  simplonctl share tcp://localhost:5432 --name db     raw bytes, for access --tcp\n"
+      "  simplonctl share h2c://localhost:50051 --name rpc   gRPC: HTTP/2 with prior knowledge\n"
       "Prints the name by which the overlay knows it, once that works.");
   command
       ->add_option("TARGET", options->target,
-                   "3000, localhost:3000, http://…, https://…, tcp://host:port or unix:/path")
+                   "3000, localhost:3000, http://…, https://…, h2c://host:port, tcp://host:port or "
+                   "unix:/path")
       ->required();
   command->add_flag("--public", options->open_to_frontends, "Let frontends reach it, too");
   command->add_option("--service", options->service, "Name on the overlay; default: --name's")

@@ -81,6 +81,10 @@ Answer<tunnel::Target> http_target(const std::string& typed) {
                    "--to: the test proxy speaks HTTP; for raw bytes use share and "
                    "access --tcp");
   }
+  if (target->scheme == tunnel::Target::Scheme::h2c) {
+    return trouble(Exit::usage,
+                   "--to: the test proxy speaks HTTP/1.1; for HTTP/2 use share and access");
+  }
   return *std::move(target);
 }
 

@@ -57,6 +57,8 @@ const char* text(Errc code) {
       return "malformed request";
     case Errc::bad_response:
       return "malformed response";
+    case Errc::other_version:
+      return "another version of HTTP is spoken here";
     case Errc::invalid_argument:
       return "invalid argument";
     case Errc::not_found:

@@ -41,6 +41,7 @@ enum class Errc {
   draining,            ///< the other side shuts down and takes no new streams
   bad_request,         ///< malformed input of an HTTP client
   bad_response,        ///< malformed answer of an HTTP origin
+  other_version,       ///< the other side speaks another version of HTTP
   invalid_argument,    ///< a value that a person or file gave makes no sense
   not_found,           ///< a file or entry that should exist does not
   already_exists,      ///< a file or entry that should not exist does

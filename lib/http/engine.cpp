@@ -1,8 +1,8 @@
 #include "http/engine.hpp"
 
 #include "http/exchange.hpp"
+#include "http/http2_preface.hpp"
 #include "http/request_reader.hpp"
-#include "net/splice.hpp"
 
 namespace simplon::http {
 namespace {
@@ -26,13 +26,47 @@ net::awaitable<void> refuse(Connection& connection, const RequestHead& head, Ver
 }
 
 // What is left of a connection after HTTP: little, because it may idle for days.
-struct Upgraded {
+struct Unparsed {
   Exchange::Switched streams;
-  std::string method;
-  std::string target;
+  std::shared_ptr<net::SpliceCounters> counters;
+  struct Upgrade {
+    std::string method;
+    std::string target;
+  };
+  std::optional<Upgrade> upgrade;  // none: HTTP/2 from its first byte
 };
 
-net::awaitable<std::optional<Upgraded>> converse(Connection& connection) {
+// The client began with the preface of HTTP/2. Nothing is read of it meanwhile.
+net::awaitable<std::optional<Unparsed>> carry_http2(Connection& connection) {
+  Inlet& client = *connection.client;
+  const Policy& policy = *connection.policy;
+  std::expected<Upstream, base::Failure> upstream =
+      std::unexpected(base::Failure{policy.hop, make_error_code(base::Errc::draining), {}});
+  if (!connection.draining()) {
+    upstream = co_await connection.ends->connect_http2(
+        connection.loop(), connection.id, std::string(client.bytes()),
+        over_at(connection.now(), policy.timeouts.connect));
+  }
+  client.consume(client.bytes().size());
+  if (upstream) {
+    co_return Unparsed{
+        .streams = {.client = client.stream_ptr(), .upstream = std::move(upstream->stream)},
+        .counters = std::move(upstream->counters),
+        .upgrade = {}};
+  }
+  if (upstream.error().hop == base::Hop::client) {
+    upstream.error().hop = policy.hop;
+  }
+  const std::string answer = http2_refusal(upstream.error());
+  if (co_await net::write_all(client.stream(), net::as_buffer(answer))) {
+    co_await linger(client, policy.timeouts.linger);
+  } else {
+    client.stream().close();
+  }
+  co_return std::nullopt;
+}
+
+net::awaitable<std::optional<Unparsed>> converse(Connection& connection) {
   net::Stream& client = connection.client->stream();
   RequestReader reader(*connection.client, connection.policy->limits, connection.policy->timeouts,
                        connection.drain);
@@ -48,6 +82,9 @@ net::awaitable<std::optional<Upgraded>> converse(Connection& connection) {
       co_await refuse(connection, reader.head(), reader.verdict());
       co_return std::nullopt;
     }
+    if (outcome == RequestReader::Outcome::http2) {
+      co_return co_await carry_http2(connection);
+    }
     if (outcome == RequestReader::Outcome::over) {
       client.close();
       co_return std::nullopt;
@@ -57,7 +94,10 @@ net::awaitable<std::optional<Upgraded>> converse(Connection& connection) {
       case Exchange::End::keep:
         break;
       case Exchange::End::switch_protocols:
-        co_return Upgraded{exchange.take_switched(), reader.head().method, reader.head().target};
+        co_return Unparsed{
+            .streams = exchange.take_switched(),
+            .counters = {},
+            .upgrade = Unparsed::Upgrade{reader.head().method, reader.head().target}};
       case Exchange::End::linger:
         co_await linger(*connection.client, connection.policy->timeouts.linger);
         co_return std::nullopt;
@@ -77,21 +117,46 @@ net::awaitable<void> serve(net::StreamPtr client, std::shared_ptr<Ends> ends,
                            std::shared_ptr<Drain> drain) {
   Connection connection{std::make_shared<Inlet>(std::move(client)), std::move(ends),
                         std::move(policy), std::move(connection_id), std::move(drain)};
-  auto upgraded = co_await converse(connection);
-  if (!upgraded) {
+  auto unparsed = co_await converse(connection);
+  if (!unparsed) {
     co_return;
   }
   connection.client.reset();
-  auto streams = std::move(upgraded->streams);
-  const auto passed = co_await net::splice(std::move(streams.client), std::move(streams.upstream));
+  auto streams = std::move(unparsed->streams);
+  net::SpliceOptions options;
+  options.counters = std::move(unparsed->counters);
+  const auto passed = co_await net::splice(std::move(streams.client), std::move(streams.upstream),
+                                           std::move(options));
+  if (!unparsed->upgrade) {
+    co_return;  // what the calls inside were, and how many, nobody here knows
+  }
   Ends::Outcome outcome;
-  outcome.method = upgraded->method;
-  outcome.target = upgraded->target;
+  outcome.method = unparsed->upgrade->method;
+  outcome.target = unparsed->upgrade->target;
   outcome.status = 101;
   outcome.bytes_in = passed.forward;
   outcome.bytes_out = passed.backward;
   outcome.upgraded = true;
   connection.ends->finished(outcome);
+}
+
+net::awaitable<std::expected<Upstream, base::Failure>> Ends::connect_http2(net::Loop& /*loop*/,
+                                                                           std::string /*id*/,
+                                                                           std::string /*first*/,
+                                                                           net::TimePoint /*by*/) {
+  co_return std::unexpected(
+      base::Failure{base::Hop::client, make_error_code(base::Errc::other_version), "use HTTP/1.1"});
+}
+
+net::awaitable<net::Result<void>> Ends::begin_http2(const Upstream& upstream, std::string first,
+                                                    net::TimePoint deadline) {
+  upstream.stream->set_deadline(net::Direction::send, deadline);
+  const auto sent = co_await net::write_all(*upstream.stream, net::as_buffer(first));
+  upstream.stream->clear_deadline(net::Direction::send);
+  if (sent && upstream.counters) {
+    upstream.counters->forward.fetch_add(first.size(), std::memory_order_relaxed);
+  }
+  co_return sent;
 }
 
 }  // namespace simplon::http

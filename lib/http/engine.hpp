@@ -20,6 +20,7 @@
 #include "http/drain.hpp"
 #include "http/policy.hpp"
 #include "net/async.hpp"
+#include "net/splice.hpp"
 #include "net/stream.hpp"
 
 namespace simplon::http {
@@ -32,6 +33,7 @@ struct Upstream {
   /// Set while the far end may still refuse without having processed anything (overlay streams):
   /// the failure, once there is one. Called when reading the response fails.
   std::function<std::optional<base::Failure>()> refusal;
+  std::shared_ptr<net::SpliceCounters> counters;  ///< of a connection that passes unparsed, or null
 };
 
 /// Where a client connection's requests go. One per tunnel, shared by its connections.
@@ -52,6 +54,12 @@ class Ends {
   /// The upstream connection can serve another request (of this or another client).
   virtual void release(const std::string& route, Upstream upstream) = 0;
 
+  /// A connection that carries a client's HTTP/2 unparsed, to which `first`, the preface and what
+  /// came behind it, has been sent. There is no Host to route by and no policy to apply. A failure
+  /// becomes a GOAWAY. The default speaks HTTP/1.1 only: other_version.
+  virtual net::awaitable<std::expected<Upstream, base::Failure>> connect_http2(
+      net::Loop& loop, std::string connection_id, std::string first, net::TimePoint deadline);
+
   /// One line for the access log and counters; default: nothing.
   struct Outcome {
     std::string_view method;
@@ -62,6 +70,11 @@ class Ends {
     bool upgraded = false;
   };
   virtual void finished(const Outcome&) {}
+
+ protected:
+  /// Sends `first`, and counts it.
+  static net::awaitable<net::Result<void>> begin_http2(const Upstream& upstream, std::string first,
+                                                       net::TimePoint deadline);
 };
 
 /// Serves one client connection until it ends. Both are kept alive by the coroutine.

@@ -43,6 +43,8 @@ int status_of(const std::error_code& code) noexcept {
     case Errc::timed_out:
     case Errc::target_timed_out:
       return 504;
+    case Errc::other_version:
+      return 505;
     default:
       return 502;
   }
@@ -96,6 +98,8 @@ std::string_view reason_of(const std::error_code& code) noexcept {
       return "bad_request";
     case Errc::bad_response:
       return "bad_response";
+    case Errc::other_version:
+      return "version_not_supported";
     case Errc::not_found:
       return "not_found";
     default:

@@ -11,7 +11,7 @@
 
 namespace simplon::http {
 
-/// 404, 403, 502, 503 or 504, by what failed.
+/// 404, 403, 502, 503, 504 or 505, by what failed.
 int status_of(const std::error_code& code) noexcept;
 
 /// One word for a failure, as in Simplon-Error: "not_hosted", "target_refused".

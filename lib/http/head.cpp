@@ -17,6 +17,8 @@ using beast::http::field;
 constexpr std::size_t kLongestMethod = 64;        // none registered is longer than 17
 constexpr std::size_t kLongestStatusLine = 4096;  // without an end: what comes is not HTTP
 constexpr std::size_t kShortStatusLine = std::string_view("HTTP/1.1 200").size();
+// RFC 9113 §11.6: no request, but what an HTTP/2 client begins with.
+constexpr Verdict kReserved{400, "http2_preface_in_http1"};
 constexpr int kEmptyLines = 2;  // tolerated before a request (RFC 9112 §2.2)
 
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
@@ -104,6 +106,9 @@ class BeastParser final : public beast::http::basic_parser<isRequest> {
       if (method.size() > kLongestMethod) {
         return refuse(400, "method_too_long", error);
       }
+      if (view(method) == "PRI") {
+        return refuse(kReserved.status, kReserved.reason, error);
+      }
       if (target.size() > limits_.target_bytes) {
         return refuse(414, "target_too_long", error);
       }
@@ -161,6 +166,9 @@ Verdict explain(beast::error_code error, std::string_view in) {
   using beast::http::error;
   if (error == error::header_limit || error == error::buffer_overflow) {
     return {431, "head_too_large"};
+  }
+  if (in.starts_with("PRI ")) {
+    return kReserved;
   }
   if (error == error::bad_version && names_other_version(in)) {
     return {505, "version_not_supported"};

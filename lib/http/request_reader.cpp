@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "http/http2_preface.hpp"
+
 namespace simplon::http {
 
 using net::Direction;
@@ -35,13 +37,20 @@ RequestReader::RequestReader(Inlet& inlet, const Limits& limits, const Timeouts&
 net::awaitable<RequestReader::Outcome> RequestReader::next() {
   net::Stream& client = inlet_.stream();
   const auto now = [&client] { return client.loop().now(); };
-  client.set_deadline(
-      Direction::receive,
-      over_at(now(), std::exchange(first_, false) ? timeouts_.head : timeouts_.idle));
+  client.set_deadline(Direction::receive, over_at(now(), first_ ? timeouts_.head : timeouts_.idle));
   parser_.reset();
   bool started = false;
+  // As long as the bytes may be the preface they are not the parser's.
+  Preface preface = std::exchange(first_, false) ? Preface::partial : Preface::none;
   for (;;) {
-    if (!inlet_.bytes().empty()) {
+    if (preface == Preface::partial) {
+      preface = match_preface(inlet_.bytes());
+    }
+    if (preface == Preface::whole) {
+      client.clear_deadline(Direction::receive);
+      co_return Outcome::http2;
+    }
+    if (preface == Preface::none && !inlet_.bytes().empty()) {
       const auto parsed = parser_.parse(inlet_.bytes(), head_);
       if (!parsed) {
         verdict_ = parsed.error();
@@ -53,7 +62,8 @@ net::awaitable<RequestReader::Outcome> RequestReader::next() {
         co_return Outcome::request;
       }
     }
-    if (parser_.started() && !std::exchange(started, true)) {
+    const bool begun = preface == Preface::partial ? !inlet_.bytes().empty() : parser_.started();
+    if (begun && !std::exchange(started, true)) {
       client.set_deadline(Direction::receive, over_at(now(), timeouts_.head));
     }
     const auto got = started ? co_await inlet_.fill() : co_await wait_for_first();

@@ -16,6 +16,7 @@ class RequestReader {
  public:
   enum class Outcome : std::uint8_t {
     request,  ///< head() is the next request's
+    http2,    ///< the connection began with the HTTP/2 preface, which is left in the inlet
     over,     ///< nothing more comes: the client ended or failed, was idle too long, or we drain
     refused,  ///< verdict() says why
   };
@@ -24,7 +25,8 @@ class RequestReader {
                 std::shared_ptr<Drain> drain);
 
   /// Waits for a first byte (`head` for the first request of a connection, `idle` for others), then
-  /// `head` for the whole. A drain ends the wait for a first byte only.
+  /// `head` for the whole. A drain ends the wait for a first byte only. The preface of HTTP/2
+  /// counts at the very start of a connection, and as no request anywhere else.
   net::awaitable<Outcome> next();
 
   const RequestHead& head() const { return head_; }

@@ -5,6 +5,7 @@
 
 #include "http/error_response.hpp"
 #include "http/forwarding.hpp"
+#include "http/http2_preface.hpp"
 #include "http/prefixed_stream.hpp"
 
 namespace simplon::http {
@@ -187,6 +188,11 @@ class LocalConnection {
         co_await refuse(reader_.verdict());
         co_return;
       }
+      if (outcome == RequestReader::Outcome::http2) {
+        co_await turn_away(http2_refusal({base::Hop::target, make_error_code(Errc::other_version),
+                                          "this server speaks HTTP/1.1"}));
+        co_return;
+      }
       if (outcome == RequestReader::Outcome::over || !co_await exchange(upgraded)) {
         break;
       }
@@ -198,8 +204,10 @@ class LocalConnection {
 
  private:
   net::awaitable<void> refuse(Verdict verdict) {
-    const std::string answer =
-        render(error_response(verdict), {.json = prefers_json(reader_.head())});
+    co_await turn_away(render(error_response(verdict), {.json = prefers_json(reader_.head())}));
+  }
+
+  net::awaitable<void> turn_away(std::string answer) {
     if (co_await net::write_all(inlet_.stream(), net::as_buffer(answer))) {
       co_await linger(inlet_, options_.timeouts.linger);
     }

@@ -70,6 +70,41 @@ class ServiceEnds final : public http::Ends {
     co_return upstream;
   }
 
+  net::awaitable<std::expected<http::Upstream, base::Failure>> connect_http2(
+      net::Loop& loop, std::string connection_id, std::string first,
+      net::TimePoint deadline) override {
+    if (path_->is_frontend()) {
+      path_->traffic().count_failure();
+      co_return std::unexpected(base::Failure{
+          base::Hop::frontend, make_error_code(Errc::other_version),
+          "a frontend finds the share by the Host of HTTP/1.1: use that, or reach the share "
+          "through an access"});
+    }
+    auto service = path_->route({});
+    auto dialed = co_await path_->dial(loop, std::move(*service), overlay::StreamKind::http,
+                                       std::move(connection_id), deadline);
+    if (!dialed) {
+      co_return std::unexpected(std::move(dialed.error()));
+    }
+    http::Upstream upstream;
+    upstream.stream = dialed->stream;
+    upstream.counters = path_->traffic().spliced();
+    // The first bytes do not wait for the host's answer; what follows them does, so that a refusal
+    // can still be told.
+    const auto sent = co_await begin_http2(upstream, std::move(first), deadline);
+    const auto state = co_await dialed->status->decided(loop, deadline);
+    if (state != OpenStatus::State::accepted) {
+      upstream.stream->reset();
+      co_return std::unexpected(dialed->status->refusal().failure);
+    }
+    if (!sent) {
+      upstream.stream->reset();
+      path_->traffic().count_failure();
+      co_return std::unexpected(base::Failure{base::Hop::overlay, sent.error(), {}});
+    }
+    co_return upstream;
+  }
+
   void release(const std::string& route, http::Upstream upstream) override {
     drop();
     kept_route_ = route;

@@ -35,6 +35,7 @@ class EntryPath final : public std::enable_shared_from_this<EntryPath> {
                                                                      std::string id,
                                                                      net::TimePoint deadline);
   Traffic& traffic() { return *traffic_; }
+  bool is_frontend() const { return frontend_ != nullptr; }
 
  private:
   static net::awaitable<void> serve(std::shared_ptr<EntryPath> self, Lane* lane,

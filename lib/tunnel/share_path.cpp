@@ -122,6 +122,11 @@ std::expected<std::string, base::Failure> SharePath::route(std::string_view /*ho
 net::awaitable<std::expected<http::Upstream, base::Failure>> SharePath::connect(
     net::Loop& loop, std::string /*route*/, std::string connection_id, bool fresh,
     net::TimePoint deadline) {
+  if (options_.target.scheme == Target::Scheme::h2c) {
+    co_return speaks_other_version(
+        "the target of this share speaks HTTP/2 only (h2c://): use a client "
+        "with prior knowledge of HTTP/2, through an access");
+  }
   Lane* const lane = traffic_->lane(loop);
   http::Upstream upstream;
   upstream.authority = options_.target.authority();
@@ -137,6 +142,36 @@ net::awaitable<std::expected<http::Upstream, base::Failure>> SharePath::connect(
     upstream.stream = std::move(*stream);
   }
   co_return upstream;
+}
+
+net::awaitable<std::expected<http::Upstream, base::Failure>> SharePath::connect_http2(
+    net::Loop& loop, std::string connection_id, std::string first, net::TimePoint deadline) {
+  // A tcp target gets whatever bytes come.
+  if (options_.target.scheme != Target::Scheme::h2c &&
+      options_.target.scheme != Target::Scheme::tcp) {
+    co_return speaks_other_version(
+        "this service speaks HTTP/1.1: use that, or share the service as "
+        "h2c://host:port if it speaks HTTP/2 with prior knowledge");
+  }
+  auto stream = co_await dial_target(loop, std::move(connection_id), deadline);
+  if (!stream) {
+    co_return std::unexpected(std::move(stream.error()));
+  }
+  http::Upstream upstream;
+  upstream.stream = std::move(*stream);
+  upstream.counters = traffic_->spliced();
+  if (const auto sent = co_await begin_http2(upstream, std::move(first), deadline); !sent) {
+    upstream.stream->reset();
+    traffic_->count_failure();
+    co_return std::unexpected(base::Failure{base::Hop::target, sent.error(), {}});
+  }
+  co_return upstream;
+}
+
+std::unexpected<base::Failure> SharePath::speaks_other_version(std::string detail) {
+  traffic_->count_failure();
+  return std::unexpected(
+      base::Failure{base::Hop::target, make_error_code(Errc::other_version), std::move(detail)});
 }
 
 void SharePath::release(const std::string& /*route*/, http::Upstream upstream) {

@@ -34,6 +34,9 @@ class SharePath final : public http::Ends, public std::enable_shared_from_this<S
   net::awaitable<std::expected<http::Upstream, base::Failure>> connect(
       net::Loop& loop, std::string route, std::string connection_id, bool fresh,
       net::TimePoint deadline) override;
+  net::awaitable<std::expected<http::Upstream, base::Failure>> connect_http2(
+      net::Loop& loop, std::string connection_id, std::string first,
+      net::TimePoint deadline) override;
   void release(const std::string& route, http::Upstream upstream) override;
   void finished(const Outcome& outcome) override;
 
@@ -42,6 +45,8 @@ class SharePath final : public http::Ends, public std::enable_shared_from_this<S
                                     net::StreamPtr stream, std::string id);
   static net::awaitable<void> pass(std::shared_ptr<SharePath> self, Lane* lane,
                                    std::unique_ptr<overlay::Inbound> inbound, std::string id);
+  /// The target speaks the other version of HTTP.
+  std::unexpected<base::Failure> speaks_other_version(std::string detail);
   net::awaitable<std::expected<net::StreamPtr, base::Failure>> dial_target(net::Loop& loop,
                                                                            std::string id,
                                                                            net::TimePoint deadline);

@@ -45,6 +45,7 @@ std::uint16_t default_port(Target::Scheme scheme) {
       return 443;
     case Target::Scheme::tcp:
     case Target::Scheme::unix_http:
+    case Target::Scheme::h2c:
       break;
   }
   return 0;
@@ -100,6 +101,8 @@ std::string Target::text() const {
       return "tcp://" + authority();
     case Scheme::unix_http:
       return "unix:" + path;
+    case Scheme::h2c:
+      return "h2c://" + authority();
   }
   return {};
 }
@@ -128,10 +131,11 @@ absl::StatusOr<Target> parse_target(std::string_view text) {
   if (std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; })) {
     return parse_authority(Target::Scheme::http, std::string(":").append(text), text);
   }
-  constexpr std::array<std::pair<std::string_view, Target::Scheme>, 3> schemes{
+  constexpr std::array<std::pair<std::string_view, Target::Scheme>, 4> schemes{
       {{"http://", Target::Scheme::http},
        {"https://", Target::Scheme::https},
-       {"tcp://", Target::Scheme::tcp}}};
+       {"tcp://", Target::Scheme::tcp},
+       {"h2c://", Target::Scheme::h2c}}};
   for (const auto& [prefix, scheme] : schemes) {
     if (text.starts_with(prefix)) {
       std::string_view authority = text.substr(prefix.size());
@@ -145,7 +149,7 @@ absl::StatusOr<Target> parse_target(std::string_view text) {
     }
   }
   if (text.contains("://")) {
-    return wrong(text, "has a scheme that is none of http, https, tcp, unix");
+    return wrong(text, "has a scheme that is none of http, https, h2c, tcp, unix");
   }
   if (!has_port(text)) {
     return wrong(text, "is neither a port, nor host:port, nor a URL");

@@ -10,7 +10,7 @@
 namespace simplon::tunnel {
 
 struct Target {
-  enum class Scheme { http, https, tcp, unix_http };
+  enum class Scheme { http, https, tcp, unix_http, h2c };
   Scheme scheme = Scheme::http;
   std::string host;  ///< name or address, an IPv6 address without brackets
   std::uint16_t port = 0;
@@ -24,7 +24,8 @@ struct Target {
 };
 
 /// "3000", "localhost:3000", "http://host[:port]", "https://host[:port]", "tcp://host:port",
-/// "unix:/absolute/path". INVALID_ARGUMENT says what is wrong with the text.
+/// "h2c://host:port" (HTTP/2 with prior knowledge), "unix:/absolute/path". INVALID_ARGUMENT says
+/// what is wrong with the text.
 absl::StatusOr<Target> parse_target(std::string_view text);
 
 }  // namespace simplon::tunnel

@@ -36,6 +36,12 @@ TEST(Target, RawBytesNeedAPort) {
   EXPECT_TRUE(target("tcp://localhost").starts_with("error: "));
 }
 
+TEST(Target, Http2NeedsAPort) {
+  EXPECT_EQ(target("h2c://localhost:50051"), "h2c://localhost:50051");
+  EXPECT_EQ(target("h2c://[::1]:50051/"), "h2c://[::1]:50051");
+  EXPECT_TRUE(target("h2c://localhost").starts_with("error: "));
+}
+
 TEST(Target, ARelativeSocketPathBecomesAbsolute) {
   EXPECT_EQ(target("unix:/run/app.sock"), "unix:/run/app.sock");
   EXPECT_EQ(target("unix:///run/app.sock"), "unix:/run/app.sock");

@@ -16,7 +16,7 @@
 namespace simplon::http {
 
 /// Ends whose upstreams are the test's to play.
-class TestEnds final : public Ends {
+class TestEnds : public Ends {
  public:
   std::expected<std::string, base::Failure> route(std::string_view host) override {
     hosts.emplace_back(host);

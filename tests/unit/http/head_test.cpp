@@ -83,7 +83,6 @@ TEST(RequestHead, RefusesWhatIsNotTheGrammar) {
 }
 
 TEST(RequestHead, AnswersOtherVersionsWith505) {
-  EXPECT_EQ(status_for("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);
   EXPECT_EQ(status_for("GET / HTTP/1.2\r\n\r\n"), 505);
   EXPECT_EQ(status_for("GET / HTTQ/1.1\r\n\r\n"), 400);
 }

@@ -234,7 +234,6 @@ TEST_F(Smuggling, OptionsCountsMaxForwardsDownAndIsAnsweredHereAtZero) {
 
 // 14
 TEST_F(Smuggling, OtherVersionsAreAnsweredAndClosed) {
-  EXPECT_EQ(refusal("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);
   EXPECT_EQ(refusal("GET / HTTP/1.2\r\nHost: h\r\n\r\n"), 505);
   EXPECT_EQ(refusal("GET / HTTP/3.0\r\nHost: h\r\n\r\n"), 505);
   EXPECT_EQ(refusal("GET / HTTP/1.10\r\nHost: h\r\n\r\n"), 400);

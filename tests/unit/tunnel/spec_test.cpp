@@ -25,6 +25,7 @@ TEST(TargetTest, PeopleMayAbbreviate) {
   EXPECT_EQ(text_of("http://[::1]:8080"), "http://[::1]:8080");
   EXPECT_EQ(text_of("http://[::1]"), "http://[::1]:80");
   EXPECT_EQ(text_of("tcp://db:5432"), "tcp://db:5432");
+  EXPECT_EQ(text_of("h2c://[::1]:50051/"), "h2c://[::1]:50051");
   EXPECT_EQ(text_of("unix:/run/app.sock"), "unix:/run/app.sock");
   EXPECT_EQ(text_of("unix:///run/app.sock"), "unix:/run/app.sock");
 }
@@ -36,6 +37,7 @@ TEST(TargetTest, NonsenseIsRefusedWithAReason) {
         "unix:", "unix:/", "unix:relative", "http://[::1", "http://a:1:2:3x"}) {
     EXPECT_FALSE(parse_target(text).ok()) << text;
   }
+  EXPECT_FALSE(parse_target("h2c://rpc").ok()) << "HTTP/2 has no usual port without TLS";
   EXPECT_FALSE(parse_target("unix:/" + std::string(200, 'x')).ok());
   EXPECT_FALSE(parse_target("http://" + std::string(300, 'x')).ok());
   EXPECT_FALSE(parse_target(std::string_view("unix:/a\0b", 9)).ok());
