@@ -49,6 +49,20 @@ class FuzzEnds final : public http::Ends {
     origins.push_back(theirs);
     co_return http::Upstream{.stream = ours, .authority = "origin"};
   }
+  net::awaitable<std::expected<http::Upstream, base::Failure>> connect_http2(
+      net::Loop& loop, std::string, std::string first, net::TimePoint deadline) override {
+    if (first.size() % 2 == 1) {
+      co_return std::unexpected(
+          base::Failure{base::Hop::share, make_error_code(base::Errc::other_version), first});
+    }
+    auto [ours, theirs] = net::make_memory_pair(loop, 512);
+    origins.push_back(theirs);
+    http::Upstream upstream{.stream = ours};
+    if (const auto sent = co_await begin_http2(upstream, std::move(first), deadline); !sent) {
+      co_return std::unexpected(base::Failure{base::Hop::target, sent.error(), {}});
+    }
+    co_return upstream;
+  }
   void release(const std::string&, http::Upstream upstream) override {
     pool.push_back(std::move(upstream));
   }

@@ -57,17 +57,19 @@ class Http2Ends final : public TestEnds {
   std::shared_ptr<net::SpliceCounters> passed = std::make_shared<net::SpliceCounters>();
 };
 
-/// Over ends that refuse HTTP/2, as those of a frontend and of a share of an HTTP/1.1 service.
-class Behaviour14 : public Engine {
- protected:
-  Goaway refused() {
-    const auto found = goaway_in(client_->received());
-    EXPECT_TRUE(found) << testing::PrintToString(client_->received());
-    return found.value_or(Goaway{});
-  }
-};
+/// The refusal in what a client received.
+Goaway refused(RawPeer& client) {
+  const auto found = goaway_in(client.received());
+  EXPECT_TRUE(found) << testing::PrintToString(client.received());
+  return found.value_or(Goaway{});
+}
 
-class Http2 : public Behaviour14 {
+/// Over ends that refuse HTTP/2, as those of a frontend and of a share of an HTTP/1.1 service.
+using Behaviour14 = Engine;
+/// RFC 8441: websockets over HTTP/2 exist where a server offers them.
+using Behaviour66 = Engine;
+
+class Http2 : public Engine {
  protected:
   Http2() { ends_ = http2_; }
   std::shared_ptr<Http2Ends> http2_ = std::make_shared<Http2Ends>();
@@ -76,10 +78,10 @@ class Http2 : public Behaviour14 {
 TEST_F(Behaviour14, AnswersTheHttp2PrefaceWithGoawayHttp11Required) {
   open({.hop = base::Hop::frontend});
   client_->send(kPreface + kSettings);
-  EXPECT_EQ(refused().code, 0xdU);
-  EXPECT_THAT(refused().debug,
+  EXPECT_EQ(refused(*client_).code, 0xdU);
+  EXPECT_THAT(refused(*client_).debug,
               StartsWith("Simplon-Error: hop=frontend; reason=version_not_supported; "));
-  EXPECT_THAT(refused().debug, EndsWith("use HTTP/1.1"));
+  EXPECT_THAT(refused(*client_).debug, EndsWith("use HTTP/1.1"));
   EXPECT_EQ(ends_->connects, 0);
 }
 
@@ -99,7 +101,7 @@ TEST_F(Behaviour14, KnowsThePrefaceHoweverItIsSplit) {
     client_->send(kPreface.substr(0, split));
     EXPECT_EQ(client_->received(), "") << split;
     client_->send(kPreface.substr(split));
-    EXPECT_EQ(refused().code, 0xdU) << split;
+    EXPECT_EQ(refused(*client_).code, 0xdU) << split;
   }
 }
 
@@ -165,8 +167,8 @@ TEST_F(Behaviour14, TheRefusalOfAWaitingDrainIsNoError) {
   client_->send(kPreface.substr(0, 3));
   drain_->request();
   client_->send(kPreface.substr(3));
-  EXPECT_EQ(refused().code, 0U);
-  EXPECT_THAT(refused().debug, HasSubstr("reason=draining"));
+  EXPECT_EQ(refused(*client_).code, 0U);
+  EXPECT_THAT(refused(*client_).debug, HasSubstr("reason=draining"));
 }
 
 TEST_F(Behaviour14, AServerOfOursRefusesThePreface) {
@@ -177,8 +179,8 @@ TEST_F(Behaviour14, AServerOfOursRefusesThePreface) {
   client_ = std::make_unique<RawPeer>(theirs);
   net::spawn(loop_, "serve", serve_locally(ours, std::make_shared<Nothing>(), {}, drain_));
   client_->send(kPreface);
-  EXPECT_EQ(refused().code, 0xdU);
-  EXPECT_THAT(refused().debug, HasSubstr("this server speaks HTTP/1.1"));
+  EXPECT_EQ(refused(*client_).code, 0xdU);
+  EXPECT_THAT(refused(*client_).debug, HasSubstr("this server speaks HTTP/1.1"));
 }
 
 TEST_F(Behaviour14, TheDebugDataIsBounded) {
@@ -265,8 +267,8 @@ TEST_F(Http2, AFailureOfThePathIsAGoawayThatNamesIt) {
       {base::Hop::target, make_error_code(base::Errc::target_refused), "nobody listens"});
   open();
   client_->send(kPreface);
-  EXPECT_EQ(refused().code, 0x2U);
-  EXPECT_EQ(refused().debug,
+  EXPECT_EQ(refused(*client_).code, 0x2U);
+  EXPECT_EQ(refused(*client_).debug,
             "Simplon-Error: hop=target; reason=target_refused; "
             "target: the target refused the connection: nobody listens");
 }
@@ -280,9 +282,6 @@ TEST_F(Http2, HoldsASlowTargetsClientBack) {
   EXPECT_TRUE(client_->blocked());
 }
 
-/// RFC 8441: websockets over HTTP/2 exist where a server offers them.
-class Behaviour66 : public Http2 {};
-
 TEST_F(Behaviour66, OffersNoExtendedConnectInAnyRefusal) {
   for (const base::Errc code : {base::Errc::other_version, base::Errc::draining,
                                 base::Errc::target_refused, base::Errc::timed_out}) {
@@ -293,6 +292,7 @@ TEST_F(Behaviour66, OffersNoExtendedConnectInAnyRefusal) {
 }
 
 TEST_F(Behaviour66, AddsNoSettingToATargetsOwn) {
+  ends_ = std::make_shared<Http2Ends>();
   open();
   EXPECT_EQ(forwarded(kPreface + kSettings), kPreface + kSettings);
   const std::string own("\0\0\6\4\0\0\0\0\0\0\3\0\0\0\x64", 15);
