@@ -7,7 +7,7 @@
     table.py BUILD_DIR --write    also makes that the committed page
 
 Reads, below BUILD_DIR/conformance/: unit.xml (of ctest), e2e/*.xml (of pytest), matrix.d/*.json,
-autobahn.json and differential.json. A machine may lack a peer (say, a Python 2.7 for Autobahn):
+autobahn.json and differential-*.json. A machine may lack a peer (say, a Python 2.7 for Autobahn):
 its rows say "skipped" with the reason, and that alone is no difference to the committed page.
 """
 
@@ -144,11 +144,12 @@ def build_page(folder):
         "Every case through the tunnel against the same server directly: same outcome, same close.",
         (load(folder / "autobahn.json") or {}).get("rows"),
     )
-    page += summary_part(
-        "Smuggling: the same bytes through Simplon, nginx and haproxy",
-        "A recording origin behind each; see tests/differential.",
-        (load(folder / "differential.json") or {}).get("rows"),
-    )
+    for side in ("requests", "responses"):
+        page += summary_part(
+            f"Smuggling: the same {side} through Simplon, nginx and haproxy",
+            "A recording origin behind each; see tests/differential.",
+            (load(folder / f"differential-{side}.json") or {}).get("rows"),
+        )
     return page, behaviours
 
 

@@ -182,7 +182,8 @@ class Wire:
     def __init__(self, connection):
         self.socket = connection
         self.socket.settimeout(ANSWER)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = bytearray()  # everything that was read
         self.ended = None
         self._used = 0

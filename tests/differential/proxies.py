@@ -1,0 +1,132 @@
+"""nginx, haproxy and Simplon, each in front of a recording origin of its own.
+
+The oracles run as ordinary child processes, as whoever runs the tests, and listen on unix sockets in
+the test's folder: no port to be taken by somebody else.
+"""
+
+import re
+import socket
+import subprocess
+
+from programs import ANSWER
+from raw_http import Client, Malformed, Origin, Wire
+
+NGINX = """
+daemon off;
+master_process off;
+error_log stderr notice;
+pid {folder}/nginx.pid;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  upstream origin {{ server {origin}; keepalive 32; }}
+  server {{
+    listen unix:{listen};
+    location / {{
+      proxy_pass http://origin;
+      proxy_http_version 1.1;
+      proxy_set_header Host $host;
+      proxy_set_header Connection "";
+    }}
+  }}
+}}
+"""
+
+HAPROXY = """
+defaults
+  mode http
+  option http-keep-alive
+  timeout client 30s
+  timeout connect 5s
+  timeout server 30s
+frontend front
+  bind fd@{fd}
+  default_backend back
+backend back
+  http-reuse always
+  server origin {origin}
+"""
+
+
+class RecordingOrigin(Origin):
+    """Keeps what it could not read, too: who forwarded that was lenient."""
+
+    def __init__(self):
+        super().__init__()
+        self.malformed = []
+
+    def _failed(self, failure):
+        if isinstance(failure, Malformed):
+            with self._changed:
+                self.malformed.append(str(failure))
+        else:
+            super()._failed(failure)
+
+
+class Proxy:
+    def __init__(self, name, version=""):
+        self.name = name
+        self.version = version
+        self.origin = RecordingOrigin()
+        self.unix = None
+        self.address = None
+
+    def connect(self):
+        if self.unix is None:
+            return Client(self.address)
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(ANSWER)
+        client.connect(str(self.unix))
+        return UnixClient(client)
+
+
+class UnixClient(Client):
+    def __init__(self, connection):
+        Wire.__init__(self, connection)
+
+
+def version_of(*command):
+    """Upstream's version, as the program says it."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER, check=True)
+    return re.search(r"\d+\.\d+\.\d+", done.stdout + done.stderr).group(0)
+
+
+def start_nginx(programs, folder):
+    proxy = Proxy("nginx", version_of("nginx", "-v"))
+    proxy.unix = folder / "nginx.sock"
+    config = folder / "nginx.conf"
+    config.write_text(
+        NGINX.format(folder=folder, origin=proxy.origin.address, listen=proxy.unix)
+    )
+    running = programs.program("nginx", "-p", folder, "-c", config, "-e", "stderr", title="nginx")
+    running.wait_line("event method")
+    return proxy
+
+
+def start_haproxy(programs, folder):
+    proxy = Proxy("haproxy", version_of("haproxy", "-v"))
+    proxy.unix = folder / "haproxy.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(proxy.unix))
+        listener.listen(128)  # whoever connects now is served once it runs
+        config = folder / "haproxy.cfg"
+        config.write_text(HAPROXY.format(fd=listener.fileno(), origin=proxy.origin.address))
+        programs.program(
+            "haproxy", "-db", "-f", config, title="haproxy", pass_fds=[listener.fileno()]
+        )
+    return proxy
+
+
+def start_simplon(programs):
+    proxy = Proxy("Simplon")
+    alpha = programs.agent("alpha")
+    beta = programs.agent("beta", hub="none")
+    beta.join(alpha.invite("beta"))
+    beta.share(proxy.origin.url, "origin")
+    proxy.address = alpha.access("origin")
+    return proxy
