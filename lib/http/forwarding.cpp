@@ -10,8 +10,6 @@
 namespace simplon::http {
 namespace {
 
-constexpr std::size_t kConnectionOptions = 32;  // more are refused nowhere and ignored
-
 bool is_forwarding(Name id) {
   return id == Name::x_forwarded_for || id == Name::x_forwarded_host ||
          id == Name::x_forwarded_port || id == Name::x_forwarded_proto || id == Name::forwarded ||
@@ -53,7 +51,7 @@ class ConnectionOptions {
     for (const Field field : fields) {
       if (field.id == Name::connection) {
         for_each_member(field.value, [this](std::string_view name) {
-          if (count_ < kConnectionOptions && !is_protected(name_of(name))) {
+          if (count_ < kMostConnectionOptions && !is_protected(name_of(name))) {
             names_[count_++] = name;
           }
         });
@@ -73,7 +71,7 @@ class ConnectionOptions {
            id == Name::simplon_error || id == Name::expect || id == Name::max_forwards;
   }
 
-  std::array<std::string_view, kConnectionOptions> names_;
+  std::array<std::string_view, kMostConnectionOptions> names_;
   std::size_t count_ = 0;
 };
 

@@ -47,6 +47,16 @@ std::expected<Delimiters, Verdict> delimiters(const Fields& fields, int minor) {
   return found;
 }
 
+bool names_too_many_options(const Fields& fields) {
+  std::size_t named = 0;
+  for (const Field field : fields) {
+    if (field.id == Name::connection) {
+      for_each_member(field.value, [&named](std::string_view) { ++named; });
+    }
+  }
+  return named > kMostConnectionOptions;
+}
+
 bool persists(const Fields& fields, int minor) {
   if (fields.lists(Name::connection, "close")) {
     return false;
@@ -65,6 +75,9 @@ std::expected<RequestFraming, Verdict> frame_request(const RequestHead& head,
   const auto found = delimiters(head.fields, head.minor);
   if (!found) {
     return std::unexpected(found.error());
+  }
+  if (names_too_many_options(head.fields)) {
+    return std::unexpected(Verdict{400, "too_many_connection_options"});
   }
   RequestFraming framing;
   framing.keep_alive = persists(head.fields, head.minor);
@@ -94,6 +107,9 @@ std::expected<RequestFraming, Verdict> frame_request(const RequestHead& head,
 
 std::expected<ResponseFraming, Verdict> frame_response(const ResponseHead& head, Asked asked) {
   ResponseFraming framing;
+  if (names_too_many_options(head.fields)) {
+    return std::unexpected(Verdict{502, "too_many_connection_options"});
+  }
   if (head.status == 101) {
     if (!asked.upgrade || !switches_to_websocket(head)) {
       return std::unexpected(Verdict{502, "unasked_upgrade"});
@@ -114,7 +130,11 @@ std::expected<ResponseFraming, Verdict> frame_response(const ResponseHead& head,
   if (asked.head || bodiless(head.status)) {
     return framing;
   }
-  if (found->chunked) {
+  if (head.status == 205) {
+    // It has no content (RFC 9110 §15.3.6). Where the origin frames some, nobody reads on.
+    framing.body = BodyKind::length;
+    framing.keep_alive = framing.keep_alive && found->length == 0U;
+  } else if (found->chunked) {
     framing.body = BodyKind::chunked;
   } else if (found->length) {
     framing.body = BodyKind::length;

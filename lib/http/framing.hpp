@@ -5,6 +5,7 @@
 // request-smuggling hole. Pure functions; any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <string_view>
@@ -43,6 +44,9 @@ struct Asked {
 
 /// Verdicts: 502.
 std::expected<ResponseFraming, Verdict> frame_response(const ResponseHead& head, Asked asked);
+
+/// What Connection may name in one message, so that all of it is surely stripped: more are refused.
+constexpr std::size_t kMostConnectionOptions = 32;
 
 /// Statuses whose responses never have a body, whatever their fields say (RFC 9110 §6.4.1).
 inline bool bodiless(int status) { return status / 100 == 1 || status == 204 || status == 304; }

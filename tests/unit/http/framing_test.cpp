@@ -83,6 +83,20 @@ TEST(RequestFraming, KeepsAliveByVersionAndConnection) {
   EXPECT_TRUE(alive("GET / HTTP/1.0", "Connection: Keep-Alive\r\n"));
 }
 
+std::string options(int count) {
+  std::string field = "Connection: ";
+  for (int i = 0; i < count; ++i) {
+    field += "x" + std::to_string(i) + ", ";
+  }
+  return field + "\r\n";
+}
+
+TEST(RequestFraming, RefusesMoreConnectionOptionsThanAreSurelyStripped) {
+  EXPECT_EQ(verdict(options(32)), 200);
+  EXPECT_EQ(verdict(options(33)), 400);
+  EXPECT_EQ(verdict(options(20) + options(20)), 400);
+}
+
 TEST(RequestFraming, SeesAnUpgradeToWebsocketOnly) {
   const auto upgrade = [](const std::string& line, const std::string& fields) {
     return frame_request(request(line, fields), Limits{})->upgrade;
@@ -158,8 +172,20 @@ TEST(ResponseFraming, FollowsTheOrderOfTheRfc) {
   EXPECT_TRUE(response("HTTP/1.1 103 x\r\n\r\n").interim);
 }
 
+TEST(ResponseFraming, GivesA205TheLength0WhateverItsOriginSays) {
+  const std::string reset = "HTTP/1.1 205 x\r\n";
+  for (const std::string fields :
+       {"", "Content-Length: 0\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"}) {
+    const auto framing = response(reset + fields + "\r\n");
+    EXPECT_EQ(framing.body, BodyKind::length) << fields;
+    EXPECT_EQ(framing.length, 0U) << fields;
+    EXPECT_EQ(framing.keep_alive, fields == "Content-Length: 0\r\n") << fields;
+  }
+}
+
 TEST(ResponseFraming, RefusesWhatIsAmbiguousWith502) {
   const std::string ok = "HTTP/1.1 200 OK\r\n";
+  EXPECT_EQ(response(ok + options(33) + "\r\n").length, 502U);
   EXPECT_EQ(response(ok + "Transfer-Encoding: gzip, chunked\r\n\r\n").length, 502U);
   EXPECT_EQ(response("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").length, 502U);
   EXPECT_EQ(response("HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n").length,
