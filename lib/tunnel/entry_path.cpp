@@ -38,6 +38,7 @@ class ServiceEnds final : public http::Ends {
       co_return upstream;
     }
     drop();
+    std::string service = route;
     auto dialed = co_await path_->dial(loop, std::move(route), overlay::StreamKind::http,
                                        std::move(connection_id), deadline);
     if (!dialed) {
@@ -61,6 +62,7 @@ class ServiceEnds final : public http::Ends {
     }
     http::Upstream upstream;
     upstream.stream = std::move(dialed->stream);
+    upstream.authority = std::move(service);  // for requests of HTTP/1.0, which may name no host
     upstream.refusal = [status]() -> std::optional<base::Failure> {
       if (status->state() == OpenStatus::State::refused) {
         return status->refusal().failure;

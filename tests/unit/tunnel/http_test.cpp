@@ -48,6 +48,14 @@ TEST_F(TunnelTest, AnotherClientReusesTheTargetConnection) {
   EXPECT_EQ(origin.connections, connections);
 }
 
+TEST_F(TunnelTest, ARequestWithoutAHostIsOneForTheService) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"));
+  Client client(loop_, address(access("demo")));
+  client.send("GET / HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(client.until("\nHost: "), HasSubstr("Host: demo\n"));
+}
+
 TEST_F(TunnelTest, AnUpgradeBecomesAPathOfBytes) {
   Origin origin(loop_, http_origin());
   share("demo", origin.target("http"));
