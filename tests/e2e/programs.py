@@ -12,6 +12,8 @@ from pathlib import Path
 BIN = Path(os.environ.get("SIMPLON_BUILD_DIR", "build/release")).resolve() / "bin"
 AGENT = BIN / "simplon-agent"
 CTL = BIN / "simplonctl"
+# Such a build is slow, and its memory is not the program's own.
+SANITIZED = any(kind in BIN.parts[-2] for kind in ("asan", "tsan"))
 
 # Upper bounds for what normally takes well under a second; sanitizer builds are slow.
 READY = 30

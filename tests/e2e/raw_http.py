@@ -19,6 +19,7 @@ come, or `reply(...)` made of steps:
 """
 
 import contextlib
+import hashlib
 import re
 import socket
 import struct
@@ -255,6 +256,17 @@ class Wire:
             pass
         return self._take(len(self.received) - self._used)
 
+    def digest(self, size):
+        """The SHA-256 of the next bytes, of which nothing is kept."""
+        digest = hashlib.sha256()
+        while size:
+            data = self._take(min(size, len(self.received) - self._used))
+            if not data and not (data := self.socket.recv(min(size, 1 << 20))):
+                raise Cut(FIN, b"")
+            digest.update(data)
+            size -= len(data)
+        return digest.digest()
+
     def end(self):
         """FIN or RST; nothing else may come before it."""
         extra = self.rest()
@@ -483,7 +495,8 @@ class Origin:
 
     def _serve(self, peer):
         try:
-            while request := self._next(peer):
+            # A script may have closed; what it left unread is no request then.
+            while peer.socket.fileno() >= 0 and (request := self._next(peer)):
                 script = self.script
                 script(request, peer)
                 peer.busy = False
