@@ -16,6 +16,7 @@ using beast::http::field;
 
 constexpr std::size_t kLongestMethod = 64;        // none registered is longer than 17
 constexpr std::size_t kLongestStatusLine = 4096;  // without an end: what comes is not HTTP
+constexpr std::string_view kProtocol = "HTTP/";
 constexpr std::size_t kShortStatusLine = std::string_view("HTTP/1.1 200").size();
 // RFC 9113 §11.6: no request, but what an HTTP/2 client begins with.
 constexpr Verdict kReserved{400, "http2_preface_in_http1"};
@@ -191,6 +192,21 @@ Verdict explain(beast::error_code error, std::string_view in) {
   return {400, "bad_field"};
 }
 
+// Whether whole lines of a head hold a folded field (RFC 9112 §5.2): to some readers its second
+// line is a field of its own.
+bool is_folded(std::string_view lines) {
+  for (;;) {
+    const std::size_t end = lines.find('\n');
+    if (end == std::string_view::npos) {
+      return false;
+    }
+    lines.remove_prefix(end + 1);
+    if (lines.starts_with(' ') || lines.starts_with('\t')) {
+      return true;
+    }
+  }
+}
+
 bool is_space(char c) { return c == ' ' || c == '\t'; }
 
 // Whether the text begins, as far as it is here, with a field whose colon has space before it.
@@ -249,6 +265,9 @@ class Parser {
     std::size_t taken = 0;
     try {
       if (!isRequest && !beast_->got_start_line()) {
+        if (in.substr(0, kProtocol.size()) != kProtocol.substr(0, in.size())) {
+          return std::unexpected(Verdict{502, "bad_start_line"});  // and may never end a line
+        }
         if (in.find('\n') == std::string_view::npos && in.size() < kLongestStatusLine) {
           return result;
         }
@@ -260,6 +279,9 @@ class Parser {
       }
     } catch (const std::exception&) {  // an assertion of Beast's, which a peer provoked
       return std::unexpected(Verdict{400, "bad_message"});
+    }
+    if (isRequest && is_folded(bounded.substr(0, taken))) {
+      return std::unexpected(Verdict{400, "folded_field"});
     }
     total_ += taken;
     result.consumed += taken;

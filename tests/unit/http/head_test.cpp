@@ -87,10 +87,10 @@ TEST(RequestHead, AnswersOtherVersionsWith505) {
   EXPECT_EQ(status_for("GET / HTTQ/1.1\r\n\r\n"), 400);
 }
 
-TEST(RequestHead, UnfoldsAContinuedFieldToOneSpace) {
-  RequestParser parser(Limits{});
-  RequestHead head;
-  ASSERT_TRUE(parser.parse("GET / HTTP/1.1\r\nA: b\r\n  c\r\n\r\n", head));
+TEST(ResponseHead, UnfoldsAContinuedFieldToOneSpace) {
+  ResponseParser parser(Limits{});
+  ResponseHead head;
+  ASSERT_TRUE(parser.parse("HTTP/1.1 200 OK\r\nA: b\r\n  c\r\n\r\n", head));
   EXPECT_EQ(head.fields.find("a"), "b c");
 }
 
