@@ -114,7 +114,7 @@ net::awaitable<Exchange::End> Exchange::deliver() {
   Delivery delivery{.body = response_framing_.body,
                     .length = response_framing_.length,
                     .http_1_0 = request_.minor == 0,
-                    .head = request_.method == "HEAD",
+                    .head = request_.method == "HEAD" && response_.status != 204,
                     .from_target = policy_.hop == base::Hop::share};
   if (delivery.http_1_0 && delivery.body == BodyKind::chunked) {
     delivery.body = BodyKind::until_close;
