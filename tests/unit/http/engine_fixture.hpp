@@ -123,6 +123,44 @@ class Engine : public testing::Test {
     forwarded("GET " + std::string(path) + " HTTP/1.1\r\nHost: h\r\n\r\n");
   }
 
+  /// The status with which these bytes are refused; 0 if anything went on to an origin, or if the
+  /// connection could still carry another request.
+  int refusal(const std::string& bytes, const Policy& policy = {}) {
+    open(policy);
+    const int before = ends_->connects;
+    client_->send(bytes + "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n");
+    const std::string answer = client_->take();
+    if (ends_->connects != before || !client_->ended() || answer.size() < 12) {
+      return 0;
+    }
+    EXPECT_THAT(answer, testing::HasSubstr("Connection: close\r\n"));
+    EXPECT_EQ(answer.find("HTTP/1.1", 1), std::string::npos) << "answered twice";
+    return std::stoi(answer.substr(9, 3));
+  }
+
+  /// The same for the fields of a POST with Host.
+  int refused_fields(const std::string& fields) {
+    return refusal("POST / HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n");
+  }
+
+  /// The same for a chunked body whose head was in order: the origin must not see the body's end.
+  int refused_chunks(const std::string& body, const Limits& limits = {}) {
+    open({.limits = limits});
+    client_->send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client_->send(body + "0\r\n\r\n");
+    const std::string answer = client_->take();
+    EXPECT_THAT(origin().take(), testing::Not(testing::HasSubstr("0\r\n\r\n"))) << body;
+    EXPECT_TRUE(origin().gone()) << body;
+    return answer.size() < 12 ? 0 : std::stoi(answer.substr(9, 3));
+  }
+
+  /// The client's answer to these bytes of an origin, to a GET of a new connection.
+  std::string answer_for(std::string_view response, const Policy& policy = {}) {
+    open(policy);
+    get();
+    return answered(response);
+  }
+
   void advance(std::chrono::milliseconds by) {
     clock_.advance(by);
     client_->settle();
@@ -136,7 +174,11 @@ class Engine : public testing::Test {
   net::StreamPtr served_;  // the engine's end of the client's connection
 };
 
+inline constexpr std::string_view kPost =
+    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
 inline constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 inline constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+inline constexpr std::string_view kChunkedOk =
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 }  // namespace simplon::http

@@ -9,10 +9,6 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-constexpr std::string_view kPost =
-    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
-constexpr std::string_view kChunkedOk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-
 TEST_F(Engine, PassesOnEachPartOfARequestBodyWhenItArrives) {
   EXPECT_THAT(forwarded(kPost), EndsWith("chunked\r\n\r\n"));
   EXPECT_EQ(forwarded("3\r\none\r\n"), "3\r\none\r\n");
@@ -70,63 +66,6 @@ TEST_F(Engine, HoldsTheClientBackWhenTheOriginDoesNotRead) {
   EXPECT_TRUE(client_->blocked());
 }
 
-TEST_F(Engine, Passes100ContinueBeforeTheBody) {
-  EXPECT_THAT(forwarded("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
-                        "Content-Length: 2\r\n\r\n"),
-              HasSubstr("Expect: 100-continue\r\n"));
-  EXPECT_EQ(answered("HTTP/1.1 100 Continue\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
-  EXPECT_EQ(forwarded("hi"), "hi");
-  EXPECT_EQ(answered(kOk), kOk);
-  EXPECT_EQ(ends_->released, 1);
-}
-
-TEST_F(Engine, WaitsForA100AsLongAsTheOriginDoes) {
-  forwarded("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-  advance(seconds(1'000));
-  EXPECT_EQ(answered("HTTP/1.1 100 Continue\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
-}
-
-TEST_F(Engine, RelaysAFinalAnswerInsteadOf100AndCloses) {
-  forwarded("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-  EXPECT_EQ(answered("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno"),
-            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
-  EXPECT_TRUE(client_->ended());
-  EXPECT_EQ(ends_->released, 0);
-}
-
-TEST_F(Engine, PassesEveryInterimResponse) {
-  get();
-  const std::string hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
-  EXPECT_EQ(answered(hints + hints), hints + hints);
-  EXPECT_EQ(answered("HTTP/1.1 199 Odd\r\n\r\n" + std::string(kOk)),
-            "HTTP/1.1 199 Odd\r\n\r\n" + std::string(kOk));
-}
-
-TEST_F(Engine, DeliversAnEarlyRefusalAndLingers) {
-  open();
-  client_->send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n");
-  client_->send(std::string(30'000, 'x'));
-  EXPECT_EQ(answered("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n"),
-            "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-  EXPECT_TRUE(origin().gone());
-  client_->send(std::string(300'000, 'x'));
-  EXPECT_FALSE(client_->failure());
-  EXPECT_FALSE(client_->write_failed()) << "a reset now could destroy the answer";
-  advance(seconds(2));
-  EXPECT_TRUE(client_->ended());
-  client_->send("x");
-  EXPECT_TRUE(client_->write_failed());
-}
-
-TEST_F(Engine, DeliversTheAnswerOfAnOriginThatStoppedReading) {
-  open();
-  client_->send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n");
-  origin().send("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
-  origin().close();
-  client_->send(std::string(300'000, 'x'));
-  EXPECT_THAT(client_->take(), AllOf(StartsWith("HTTP/1.1 403 "), EndsWith("\r\n\r\nno")));
-}
-
 TEST_F(Engine, CancelsTheOriginsRequestWhenTheClientIsCut) {
   get();
   client_->reset();
@@ -172,49 +111,6 @@ TEST_F(Engine, GivesAnEndedClientAllOfALongStream) {
   }
 }
 
-TEST_F(Engine, CutsAResponseThatItsOriginCuts) {
-  for (const std::string_view head :
-       {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"}) {
-    for (const bool reset : {false, true}) {
-      open();
-      get();
-      EXPECT_THAT(answered(head), HasSubstr("half"));
-      if (reset) {
-        origin().reset();
-      } else {
-        origin().end();
-      }
-      EXPECT_TRUE(client_->gone()) << head;
-      EXPECT_EQ(client_->take(), "") << "no last chunk, nothing invented";
-    }
-  }
-}
-
-TEST_F(Engine, ResetsAnHttp10ClientWhoseUnframedResponseWasCut) {
-  open();
-  client_->send("GET / HTTP/1.0\r\n\r\n");
-  answered("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
-  origin().end();
-  EXPECT_TRUE(client_->failure());
-}
-
-TEST_F(Engine, CutsAResponseWhoseChunksAreMalformed) {
-  get();
-  answered(kChunkedOk);
-  EXPECT_EQ(answered("zz\r\nx"), "");
-  EXPECT_TRUE(client_->gone());
-  EXPECT_TRUE(origin().failure());
-}
-
-TEST_F(Engine, Answers502ForABodyThatIsMalformedFromItsFirstByte) {
-  open({.hop = base::Hop::share});
-  get();
-  EXPECT_THAT(answered(std::string(kChunkedOk) + "zz\r\nx"),
-              AllOf(StartsWith("HTTP/1.1 502 "), HasSubstr("Simplon-Error: hop=target;")));
-  EXPECT_TRUE(origin().failure());
-}
-
 TEST_F(Engine, LeavesAStuckUploadWhenTheConnectionIsCutHere) {
   open();
   client_->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
@@ -239,33 +135,12 @@ TEST_F(Engine, DoesNotSendARequestAgainBecauseTheOriginIsSlow) {
   EXPECT_THAT(client_->take(), StartsWith("HTTP/1.1 504 "));
 }
 
-TEST_F(Engine, DoesNotTakeAResetForTheEndOfAnUnframedResponse) {
-  get();
-  answered("HTTP/1.0 200 OK\r\n\r\nabc");
-  origin().reset();
-  EXPECT_EQ(client_->take(), "");
-  EXPECT_TRUE(client_->gone());
-}
-
 TEST_F(Engine, Answers502ForAnOriginThatLeavesWithoutAnswering) {
   open({.hop = base::Hop::share});
   get();
   origin().close();
   EXPECT_THAT(client_->take(),
               AllOf(StartsWith("HTTP/1.1 502 "), HasSubstr("Simplon-Error: hop=target;")));
-}
-
-TEST_F(Engine, Answers502ForAResponseThatIsNotHttp) {
-  for (const std::string_view response :
-       {"SSH-2.0-OpenSSH_9.2\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"}) {
-    open();
-    get();
-    EXPECT_THAT(answered(response), AllOf(StartsWith("HTTP/1.1 502 "), HasSubstr("hop=share")));
-    EXPECT_TRUE(origin().gone());
-  }
 }
 
 TEST_F(Engine, RetriesOnAFreshConnectionWhenThePooledOneHadEnded) {
