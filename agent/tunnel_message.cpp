@@ -2,11 +2,22 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include <absl/status/status.h>
 
+#include "agent/http_message.hpp"
+
 namespace simplon::agent {
 namespace {
+
+// Absent where nothing was chosen.
+template <class Message>
+void put_http(const tunnel::HttpSettings& from, Message& to) {
+  if (v1::HttpSettings settings; write_http(from, settings)) {
+    *to.mutable_http() = std::move(settings);
+  }
+}
 
 void write_spec(const tunnel::Share& from, v1::Tunnel& to) {
   v1::Share& share = *to.mutable_share();
@@ -14,7 +25,12 @@ void write_spec(const tunnel::Share& from, v1::Tunnel& to) {
   share.set_overlay(from.overlay);
   share.set_target(from.target);
   share.set_public_(from.open_to_frontends);
-  share.set_rewrite_host(from.rewrite_host);
+  share.set_host_header(from.host_header);
+  share.set_rewrite_references(from.rewrite_references);
+  write_rules(from.request_headers, *share.mutable_request_headers());
+  write_rules(from.response_headers, *share.mutable_response_headers());
+  share.set_peer_header(from.peer_header);
+  put_http(from.http, share);
 }
 
 void write_spec(const tunnel::Access& from, v1::Tunnel& to) {
@@ -24,6 +40,9 @@ void write_spec(const tunnel::Access& from, v1::Tunnel& to) {
   access.set_listen(from.listen);
   access.set_protocol(from.protocol == tunnel::Protocol::tcp ? v1::PROTOCOL_TCP
                                                              : v1::PROTOCOL_HTTP);
+  access.mutable_trusted_proxies()->Assign(from.trusted_proxies.begin(),
+                                           from.trusted_proxies.end());
+  put_http(from.http, access);
 }
 
 void write_spec(const tunnel::Frontend& from, v1::Tunnel& to) {
@@ -31,6 +50,45 @@ void write_spec(const tunnel::Frontend& from, v1::Tunnel& to) {
   frontend.set_overlay(from.overlay);
   frontend.set_listen(from.listen);
   frontend.set_zone(from.zone);
+  frontend.mutable_trusted_proxies()->Assign(from.trusted_proxies.begin(),
+                                             from.trusted_proxies.end());
+  put_http(from.http, frontend);
+}
+
+absl::Status read_spec(const v1::Share& from, tunnel::Share& to) {
+  to.service = from.service();
+  to.overlay = from.overlay();
+  to.target = from.target();
+  to.open_to_frontends = from.public_();
+  to.host_header = from.host_header();
+  to.rewrite_references = from.rewrite_references();
+  to.peer_header = from.peer_header();
+  absl::Status status =
+      read_rules(from.request_headers(), "share.request_headers", to.request_headers);
+  status.Update(read_rules(from.response_headers(), "share.response_headers", to.response_headers));
+  status.Update(read_http(from.http(), "share.http", to.http));
+  return status;
+}
+
+absl::Status read_spec(const v1::Access& from, tunnel::Access& to) {
+  if (!v1::Protocol_IsValid(from.protocol())) {
+    return absl::InvalidArgumentError("access.protocol: is neither HTTP nor TCP");
+  }
+  to.service = from.service();
+  to.overlay = from.overlay();
+  to.listen = from.listen();
+  to.protocol =
+      from.protocol() == v1::PROTOCOL_TCP ? tunnel::Protocol::tcp : tunnel::Protocol::http;
+  to.trusted_proxies.assign(from.trusted_proxies().begin(), from.trusted_proxies().end());
+  return read_http(from.http(), "access.http", to.http);
+}
+
+absl::Status read_spec(const v1::Frontend& from, tunnel::Frontend& to) {
+  to.overlay = from.overlay();
+  to.listen = from.listen();
+  to.zone = from.zone();
+  to.trusted_proxies.assign(from.trusted_proxies().begin(), from.trusted_proxies().end());
+  return read_http(from.http(), "frontend.http", to.http);
 }
 
 v1::TunnelStatus::Phase phase_of(tunnel::Phase phase) {
@@ -79,6 +137,9 @@ void write_status(const tunnel::Status& from, v1::TunnelStatus& to) {
   counters.set_failures(from.counters.failures);
   counters.set_bytes_in(from.counters.bytes_in);
   counters.set_bytes_out(from.counters.bytes_out);
+  for (const auto& [code, count] : from.counters.refused) {
+    (*counters.mutable_refused())[static_cast<std::uint32_t>(code)] = count;
+  }
 }
 
 }  // namespace
@@ -87,38 +148,24 @@ absl::StatusOr<tunnel::Tunnel> from_message(const v1::Tunnel& message) {
   tunnel::Tunnel out;
   out.name = message.name();
   out.labels.insert(message.labels().begin(), message.labels().end());
+  absl::Status status;
   switch (message.spec_case()) {
-    case v1::Tunnel::kShare: {
-      const v1::Share& share = message.share();
-      out.spec = tunnel::Share{.service = share.service(),
-                               .overlay = share.overlay(),
-                               .target = share.target(),
-                               .open_to_frontends = share.public_(),
-                               .rewrite_host = share.rewrite_host()};
+    case v1::Tunnel::kShare:
+      status = read_spec(message.share(), out.spec.emplace<tunnel::Share>());
       break;
-    }
-    case v1::Tunnel::kAccess: {
-      const v1::Access& access = message.access();
-      if (!v1::Protocol_IsValid(access.protocol())) {
-        return absl::InvalidArgumentError("access.protocol: is neither HTTP nor TCP");
-      }
-      out.spec = tunnel::Access{.service = access.service(),
-                                .overlay = access.overlay(),
-                                .listen = access.listen(),
-                                .protocol = access.protocol() == v1::PROTOCOL_TCP
-                                                ? tunnel::Protocol::tcp
-                                                : tunnel::Protocol::http};
+    case v1::Tunnel::kAccess:
+      status = read_spec(message.access(), out.spec.emplace<tunnel::Access>());
       break;
-    }
-    case v1::Tunnel::kFrontend: {
-      const v1::Frontend& frontend = message.frontend();
-      out.spec = tunnel::Frontend{
-          .overlay = frontend.overlay(), .listen = frontend.listen(), .zone = frontend.zone()};
+    case v1::Tunnel::kFrontend:
+      status = read_spec(message.frontend(), out.spec.emplace<tunnel::Frontend>());
       break;
-    }
     case v1::Tunnel::SPEC_NOT_SET:
-      return absl::InvalidArgumentError(
+      status = absl::InvalidArgumentError(
           "tunnel: has no spec; a tunnel is a share, an access or a frontend");
+      break;
+  }
+  if (!status.ok()) {
+    return status;
   }
   return out;
 }

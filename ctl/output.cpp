@@ -136,7 +136,7 @@ std::string tunnel_details(const v1::Tunnel& tunnel, Clock::time_point now) {
     values.insert(values.end(), {{"service", address_of(tunnel)},
                                  {"target", tunnel.share().target()},
                                  {"public", tunnel.share().public_() ? "yes" : "no"},
-                                 {"rewrite host", tunnel.share().rewrite_host()},
+                                 {"host header", tunnel.share().host_header()},
                                  {"overlay", tunnel.share().overlay()}});
   } else if (tunnel.has_access()) {
     values.insert(values.end(),

@@ -206,7 +206,7 @@ void add_share(CLI::App& app, Context& context) {
   struct Options : Common {
     std::string target;
     std::string service;
-    std::string rewrite_host;
+    std::string host_header;
     bool open_to_frontends = false;
   };
   auto options = std::make_shared<Options>();
@@ -228,7 +228,7 @@ void add_share(CLI::App& app, Context& context) {
   command->add_option("--service", options->service, "Name on the overlay; default: --name's")
       ->type_name("NAME");
   command
-      ->add_option("--rewrite-host", options->rewrite_host,
+      ->add_option("--host-header", options->host_header,
                    "Host header for the target; default: the client's")
       ->type_name("HOST");
   add_common(*command, *options);
@@ -243,7 +243,7 @@ void add_share(CLI::App& app, Context& context) {
       share->set_service(options->service);
       share->set_overlay(options->overlay);
       share->set_public_(options->open_to_frontends);
-      share->set_rewrite_host(options->rewrite_host);
+      share->set_host_header(options->host_header);
       return create(context, *options);
     };
   });

@@ -17,6 +17,7 @@ net::awaitable<void> refuse(Connection& connection, const RequestHead& head, Ver
   outcome.method = head.method;
   outcome.target = head.target;
   outcome.status = verdict.status;
+  outcome.refused = true;
   connection.ends->finished(outcome);
   if (co_await net::write_all(connection.client->stream(), net::as_buffer(answer))) {
     co_await linger(*connection.client, connection.policy->timeouts.linger);

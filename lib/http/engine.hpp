@@ -68,6 +68,7 @@ class Ends {
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
     bool upgraded = false;
+    bool refused = false;  ///< the answer is the engine's own error
   };
   virtual void finished(const Outcome&) {}
 

@@ -209,6 +209,7 @@ net::awaitable<Exchange::End> Exchange::refuse(ErrorResponse error) {
   const bool close = !routed_ || unread || !framing_.keep_alive || request_.minor == 0 ||
                      client_.ended() || connection_.draining();
   outcome_.status = error.status;
+  outcome_.refused = true;
   const std::string answer = render(
       error, {.json = prefers_json(request_), .head = request_.method == "HEAD", .close = close});
   const auto written = co_await net::write_all(client_.stream(), net::as_buffer(answer));

@@ -1,10 +1,12 @@
 #include "tunnel/entry_path.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "tunnel/policies.hpp"
 
 namespace simplon::tunnel {
 namespace {
@@ -129,6 +131,44 @@ class ServiceEnds final : public http::Ends {
   std::string kept_route_;
 };
 
+// How long a client of a full tunnel gets for its request, and then to read the answer.
+constexpr std::chrono::seconds kTurnAwayTime{1};
+
+// The ends of a connection for which there is no place: the first request is told so, and is the
+// last.
+class NoPlace final : public http::Ends {
+ public:
+  NoPlace(std::shared_ptr<EntryPath> path, std::shared_ptr<http::Drain> drain)
+      : path_(std::move(path)), drain_(std::move(drain)) {}
+
+  std::expected<std::string, base::Failure> route(std::string_view /*host*/) override {
+    return std::unexpected(failure());
+  }
+  net::awaitable<std::expected<http::Upstream, base::Failure>> connect(
+      net::Loop& /*loop*/, std::string /*route*/, std::string /*connection_id*/, bool /*fresh*/,
+      net::TimePoint /*deadline*/) override {
+    co_return std::unexpected(failure());
+  }
+  net::awaitable<std::expected<http::Upstream, base::Failure>> connect_http2(
+      net::Loop& /*loop*/, std::string /*connection_id*/, std::string /*first*/,
+      net::TimePoint /*deadline*/) override {
+    co_return std::unexpected(failure());
+  }
+  void release(const std::string& /*route*/, http::Upstream /*upstream*/) override {}
+  void finished(const Outcome& outcome) override { path_->traffic().count_request(outcome); }
+
+ private:
+  base::Failure failure() {
+    drain_->request();
+    return {.hop = path_->is_frontend() ? base::Hop::frontend : base::Hop::access,
+            .code = Errc::limit_exceeded,
+            .detail = "this tunnel has as many connections as it may; try again soon"};
+  }
+
+  const std::shared_ptr<EntryPath> path_;
+  const std::shared_ptr<http::Drain> drain_;
+};
+
 // Failures that say something about a service's hosting, and not about the name that somebody on
 // the internet asked a frontend for.
 bool about_far_end(const base::Failure& failure) {
@@ -138,19 +178,16 @@ bool about_far_end(const base::Failure& failure) {
 }  // namespace
 
 EntryPath::EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link,
-                     std::shared_ptr<Traffic> traffic, std::chrono::milliseconds open_limit)
+                     std::shared_ptr<Traffic> traffic)
     : tunnel_(std::move(tunnel)),
       frontend_(std::get_if<Frontend>(&tunnel_->spec)),
       link_(std::move(link)),
       traffic_(std::move(traffic)),
-      open_limit_(open_limit) {
-  policy_.forwarding = frontend_ != nullptr ? http::Forwarding::replace : http::Forwarding::append;
-  policy_.hop = frontend_ != nullptr ? base::Hop::frontend : base::Hop::access;
-  policy_.timeouts.connect = open_limit;
-}
+      policy_(policy_of(*tunnel_)),
+      trusted_(trusted_proxies(tunnel_->spec)) {}
 
 void EntryPath::take(Lane& lane, net::Accepted accepted) {
-  if (lane.drain->requested() || traffic_->full()) {
+  if (lane.drain->requested()) {
     return;
   }
   net::StreamPtr client = net::make_socket_stream(lane.loop, std::move(accepted.socket));
@@ -158,13 +195,24 @@ void EntryPath::take(Lane& lane, net::Accepted accepted) {
   base::log().debug("conn={} {} {}: connection from {}", id, kind_name(tunnel_->spec),
                     tunnel_->name, net::to_string(accepted.from.endpoint()));
   const auto* access = std::get_if<Access>(&tunnel_->spec);
-  if (access != nullptr && access->protocol == Protocol::tcp) {
+  const bool raw = access != nullptr && access->protocol == Protocol::tcp;
+  auto here = traffic_->admit(lane, client);
+  if (here == nullptr) {
+    traffic_->count_failure();
+    here = raw ? nullptr : traffic_->turn_away(lane, client);
+    if (here != nullptr) {
+      net::spawn(lane.loop, "entry's client too many",
+                 turn_away(shared_from_this(), std::move(here), std::move(client), std::move(id)));
+    } else {
+      client->reset();
+    }
+  } else if (raw) {
     net::spawn(lane.loop, "access's raw connection",
-               pass(shared_from_this(), &lane, std::move(client), std::move(id)));
+               pass(shared_from_this(), std::move(here), std::move(client), std::move(id)));
   } else {
-    net::spawn(
-        lane.loop, "entry's client",
-        serve(shared_from_this(), &lane, std::move(client), accepted.from.ip(), std::move(id)));
+    net::spawn(lane.loop, "entry's client",
+               serve(shared_from_this(), std::move(here), lane.drain, std::move(client),
+                     accepted.from, std::move(id)));
   }
 }
 
@@ -235,28 +283,45 @@ net::awaitable<std::expected<overlay::Dialed, base::Failure>> EntryPath::dial(
   co_return std::move(*dialed);
 }
 
-net::awaitable<void> EntryPath::serve(std::shared_ptr<EntryPath> self, Lane* lane,
-                                      net::StreamPtr client, std::string address, std::string id) {
-  const Connection here(self->traffic_, *lane, client);
+net::awaitable<void> EntryPath::serve(std::shared_ptr<EntryPath> self,
+                                      std::unique_ptr<Connection> /*here*/,
+                                      std::shared_ptr<http::Drain> drain, net::StreamPtr client,
+                                      net::SocketAddress from, std::string id) {
   auto policy = std::make_shared<http::Policy>(self->policy_);
-  policy->client_address = std::move(address);
-  auto ends = std::make_shared<ServiceEnds>(self, lane->loop);
-  co_await http::serve(client, std::move(ends), std::move(policy), id, lane->drain);
+  policy->client_address = from.ip();
+  if (std::ranges::any_of(self->trusted_,
+                          [&](const auto& range) { return range.contains(from); })) {
+    policy->forwarding = http::Forwarding::append;
+  }
+  auto ends = std::make_shared<ServiceEnds>(self, client->loop());
+  co_await http::serve(std::move(client), std::move(ends), std::move(policy), id, std::move(drain));
   base::log().debug("conn={} {} {}: ended", id, kind_name(self->tunnel_->spec),
                     self->tunnel_->name);
 }
 
-net::awaitable<void> EntryPath::pass(std::shared_ptr<EntryPath> self, Lane* lane,
-                                     net::StreamPtr client, std::string id) {
-  const Connection here(self->traffic_, *lane, client);
-  const net::TimePoint deadline = http::over_at(lane->loop.now(), self->open_limit_);
-  auto dialed = co_await self->dial(lane->loop, std::get<Access>(self->tunnel_->spec).service,
+net::awaitable<void> EntryPath::turn_away(std::shared_ptr<EntryPath> self,
+                                          std::unique_ptr<Connection> /*here*/,
+                                          net::StreamPtr client, std::string id) {
+  auto policy = std::make_shared<http::Policy>(self->policy_);
+  policy->timeouts.head = policy->timeouts.linger = kTurnAwayTime;
+  auto drain = std::make_shared<http::Drain>();
+  auto ends = std::make_shared<NoPlace>(self, drain);
+  co_await http::serve(std::move(client), std::move(ends), std::move(policy), std::move(id),
+                       std::move(drain));
+}
+
+net::awaitable<void> EntryPath::pass(std::shared_ptr<EntryPath> self,
+                                     std::unique_ptr<Connection> /*here*/, net::StreamPtr client,
+                                     std::string id) {
+  net::Loop& loop = client->loop();
+  const net::TimePoint deadline = http::over_at(loop.now(), self->policy_.timeouts.connect);
+  auto dialed = co_await self->dial(loop, std::get<Access>(self->tunnel_->spec).service,
                                     overlay::StreamKind::raw, id, deadline);
   if (!dialed) {
     client->reset();
     co_return;
   }
-  const auto state = co_await dialed->status->decided(lane->loop, deadline);
+  const auto state = co_await dialed->status->decided(loop, deadline);
   if (state != OpenStatus::State::accepted) {
     // TCP has no words for it: the client learns at once that there is nobody.
     dialed->stream->reset();

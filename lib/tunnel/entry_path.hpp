@@ -4,12 +4,13 @@
 // what changes is in its Traffic's lanes and in each connection's own ends.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "http/engine.hpp"
 #include "net/acceptor.hpp"
+#include "net/address_range.hpp"
 #include "overlay/network.hpp"
 #include "tunnel/overlay_link.hpp"
 #include "tunnel/spec.hpp"
@@ -19,8 +20,7 @@ namespace simplon::tunnel {
 
 class EntryPath final : public std::enable_shared_from_this<EntryPath> {
  public:
-  EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link, std::shared_ptr<Traffic> traffic,
-            std::chrono::milliseconds open_limit);
+  EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link, std::shared_ptr<Traffic> traffic);
 
   /// A connection that the acceptor of this lane took.
   void take(Lane& lane, net::Accepted accepted);
@@ -38,18 +38,24 @@ class EntryPath final : public std::enable_shared_from_this<EntryPath> {
   bool is_frontend() const { return frontend_ != nullptr; }
 
  private:
-  static net::awaitable<void> serve(std::shared_ptr<EntryPath> self, Lane* lane,
-                                    net::StreamPtr client, std::string address, std::string id);
-  static net::awaitable<void> pass(std::shared_ptr<EntryPath> self, Lane* lane,
-                                   net::StreamPtr client, std::string id);
+  static net::awaitable<void> serve(std::shared_ptr<EntryPath> self,
+                                    std::unique_ptr<Connection> here,
+                                    std::shared_ptr<http::Drain> drain, net::StreamPtr client,
+                                    net::SocketAddress from, std::string id);
+  static net::awaitable<void> pass(std::shared_ptr<EntryPath> self,
+                                   std::unique_ptr<Connection> here, net::StreamPtr client,
+                                   std::string id);
+  static net::awaitable<void> turn_away(std::shared_ptr<EntryPath> self,
+                                        std::unique_ptr<Connection> here, net::StreamPtr client,
+                                        std::string id);
   void note(const std::string& service, const std::string& id, const base::Failure& failure);
 
   const TunnelPtr tunnel_;
   const Frontend* const frontend_;  // or null: an access
   const std::shared_ptr<OverlayLink> link_;
   const std::shared_ptr<Traffic> traffic_;
-  const std::chrono::milliseconds open_limit_;
-  http::Policy policy_;
+  const http::Policy policy_;
+  const std::vector<net::AddressRange> trusted_;
 };
 
 }  // namespace simplon::tunnel

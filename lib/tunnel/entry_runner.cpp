@@ -13,7 +13,7 @@ class EntryRunner final : public Runner {
   EntryRunner(Surroundings& around, TunnelPtr tunnel, std::shared_ptr<OverlayLink> link,
               std::unique_ptr<net::Acceptor> acceptor)
       : Runner(around, std::move(tunnel), std::move(link)),
-        path_(std::make_shared<EntryPath>(tunnel_, link_, traffic_, around.settings.open)),
+        path_(std::make_shared<EntryPath>(tunnel_, link_, traffic_)),
         listen_(*listen_of(tunnel_->spec)),
         bound_(std::move(acceptor)),
         retry_(around.control) {}

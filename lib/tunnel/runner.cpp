@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "tunnel/policies.hpp"
 
 namespace simplon::tunnel {
 
@@ -10,7 +11,8 @@ Runner::Runner(Surroundings& around, TunnelPtr tunnel, std::shared_ptr<OverlayLi
     : around_(around),
       tunnel_(std::move(tunnel)),
       link_(std::move(link)),
-      traffic_(std::make_shared<Traffic>(around.control, around.loops, events_)) {
+      traffic_(std::make_shared<Traffic>(around.control, around.loops, events_,
+                                         connection_limit(tunnel_->spec))) {
   events_->far_end = [this](const std::string& error) { far_end(error); };
   events_->idle = [this] {
     if (finished() && on_finished) {

@@ -5,6 +5,7 @@
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "tunnel/policies.hpp"
 
 namespace simplon::tunnel {
 namespace {
@@ -27,16 +28,9 @@ std::string id_of(const overlay::Inbound& inbound) {
 }  // namespace
 
 SharePath::SharePath(Options options, std::shared_ptr<Traffic> traffic)
-    : options_(std::move(options)), traffic_(std::move(traffic)) {
-  http::Policy policy;
-  policy.forwarding = http::Forwarding::pass;
-  policy.hop = base::Hop::share;
-  policy.timeouts.connect = options_.connect_limit;
-  if (!options_.rewrite_host.empty()) {
-    policy.host_header = options_.rewrite_host;
-  }
-  policy_ = std::make_shared<const http::Policy>(std::move(policy));
-}
+    : options_(std::move(options)),
+      traffic_(std::move(traffic)),
+      policy_(std::make_shared<const http::Policy>(policy_of(*options_.tunnel))) {}
 
 void SharePath::take(std::unique_ptr<overlay::Inbound> inbound) {
   Lane* const lane = traffic_->lane(inbound->loop());
@@ -49,43 +43,59 @@ void SharePath::take(std::unique_ptr<overlay::Inbound> inbound) {
                      .not_processed = true});
     return;
   }
-  if (kind != StreamKind::probe && traffic_->full()) {
+  std::string id = id_of(*inbound);
+  base::log().debug("conn={} share {}: {} stream from {}", id, options_.tunnel->name,
+                    overlay::to_string(kind), inbound->from().peer.name);
+  if (kind == StreamKind::probe) {
+    // The answer is the probe's result.
+    inbound->accept();
+    inbound->stream()->close();
+    return;
+  }
+  auto here = traffic_->admit(*lane, inbound->stream());
+  if (here == nullptr) {
+    traffic_->count_failure();
     inbound->reject({.failure = {.hop = base::Hop::share,
                                  .code = Errc::limit_exceeded,
                                  .detail = "the share has as many connections as it may"},
                      .not_processed = true});
     return;
   }
-  std::string id = id_of(*inbound);
-  base::log().debug("conn={} share {}: {} stream from {}", id, options_.name,
-                    overlay::to_string(kind), inbound->from().peer.name);
-  if (kind == StreamKind::probe) {
-    // The answer is the probe's result.
-    inbound->accept();
-    inbound->stream()->close();
-  } else if (kind == StreamKind::raw) {
-    net::spawn(lane->loop, "share's raw stream",
-               pass(shared_from_this(), lane, std::move(inbound), std::move(id)));
+  if (kind == StreamKind::raw) {
+    net::spawn(
+        lane->loop, "share's raw stream",
+        pass(shared_from_this(), std::move(here), &lane->loop, std::move(inbound), std::move(id)));
   } else {
     inbound->accept();
     net::spawn(lane->loop, "share's client",
-               serve(shared_from_this(), lane, inbound->stream(), std::move(id)));
+               serve(shared_from_this(), std::move(here), lane->drain, inbound->stream(),
+                     policy_for(inbound->from()), std::move(id)));
   }
 }
 
-net::awaitable<void> SharePath::serve(std::shared_ptr<SharePath> self, Lane* lane,
-                                      net::StreamPtr stream, std::string id) {
-  const Connection here(self->traffic_, *lane, stream);
-  co_await http::serve(stream, self, self->policy_, id, lane->drain);
-  base::log().debug("conn={} share {}: ended", id, self->options_.name);
+net::awaitable<void> SharePath::serve(std::shared_ptr<SharePath> self,
+                                      std::unique_ptr<Connection> /*here*/,
+                                      std::shared_ptr<http::Drain> drain, net::StreamPtr stream,
+                                      std::shared_ptr<const http::Policy> policy, std::string id) {
+  co_await http::serve(std::move(stream), self, std::move(policy), id, std::move(drain));
+  base::log().debug("conn={} share {}: ended", id, self->options_.tunnel->name);
 }
 
-net::awaitable<void> SharePath::pass(std::shared_ptr<SharePath> self, Lane* lane,
+std::shared_ptr<const http::Policy> SharePath::policy_for(const overlay::Identity& from) const {
+  if (policy_->peer_header.empty()) {
+    return policy_;
+  }
+  auto own = std::make_shared<http::Policy>(*policy_);
+  own->peer = from.peer.name;
+  return own;
+}
+
+net::awaitable<void> SharePath::pass(std::shared_ptr<SharePath> self,
+                                     std::unique_ptr<Connection> /*here*/, net::Loop* loop,
                                      std::unique_ptr<overlay::Inbound> inbound, std::string id) {
   const net::StreamPtr client = inbound->stream();
-  const Connection here(self->traffic_, *lane, client);
-  const net::TimePoint deadline = http::over_at(lane->loop.now(), self->options_.connect_limit);
-  auto target = co_await self->dial_target(lane->loop, id, deadline);
+  const net::TimePoint deadline = http::over_at(loop->now(), self->policy_->timeouts.connect);
+  auto target = co_await self->dial_target(*loop, id, deadline);
   if (!target) {
     inbound->reject({.failure = target.error(), .not_processed = true});
     co_return;
@@ -96,9 +106,9 @@ net::awaitable<void> SharePath::pass(std::shared_ptr<SharePath> self, Lane* lane
   net::SpliceOptions options;
   options.counters = self->traffic_->spliced();
   const net::SpliceResult result = co_await net::splice(client, *target, std::move(options));
-  base::log().debug("conn={} share {}: ended, {} bytes in, {} out{}{}", id, self->options_.name,
-                    result.forward, result.backward, result.error ? ": " : "",
-                    result.error ? result.error.message() : "");
+  base::log().debug("conn={} share {}: ended, {} bytes in, {} out{}{}", id,
+                    self->options_.tunnel->name, result.forward, result.backward,
+                    result.error ? ": " : "", result.error ? result.error.message() : "");
 }
 
 net::awaitable<std::expected<net::StreamPtr, base::Failure>> SharePath::dial_target(
@@ -106,7 +116,7 @@ net::awaitable<std::expected<net::StreamPtr, base::Failure>> SharePath::dial_tar
   auto stream = co_await connect_target(loop, options_.target, options_.tls, deadline);
   if (!stream) {
     const TargetFailure& failed = stream.error();
-    base::log().debug("conn={} share {}: {}", id, options_.name, failed.text);
+    base::log().debug("conn={} share {}: {}", id, options_.tunnel->name, failed.text);
     traffic_->count_failure();
     traffic_->far_end(failed.text);
     co_return std::unexpected(failed.failure);

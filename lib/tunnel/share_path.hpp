@@ -5,12 +5,12 @@
 // End: once Traffic::close() reached a lane, new streams there are refused with `draining`.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 
 #include "http/engine.hpp"
 #include "overlay/network.hpp"
+#include "tunnel/spec.hpp"
 #include "tunnel/target_connection.hpp"
 #include "tunnel/traffic.hpp"
 
@@ -19,11 +19,9 @@ namespace simplon::tunnel {
 class SharePath final : public http::Ends, public std::enable_shared_from_this<SharePath> {
  public:
   struct Options {
-    std::string name;  ///< the tunnel's, for logs
+    TunnelPtr tunnel;  ///< a share
     Target target;
-    std::string rewrite_host;
-    std::shared_ptr<const net::TlsContext> tls;      ///< for https targets
-    std::chrono::milliseconds connect_limit{5'000};  ///< to the target
+    std::shared_ptr<const net::TlsContext> tls;  ///< for https targets
   };
   SharePath(Options options, std::shared_ptr<Traffic> traffic);
 
@@ -41,10 +39,15 @@ class SharePath final : public http::Ends, public std::enable_shared_from_this<S
   void finished(const Outcome& outcome) override;
 
  private:
-  static net::awaitable<void> serve(std::shared_ptr<SharePath> self, Lane* lane,
-                                    net::StreamPtr stream, std::string id);
-  static net::awaitable<void> pass(std::shared_ptr<SharePath> self, Lane* lane,
+  static net::awaitable<void> serve(std::shared_ptr<SharePath> self,
+                                    std::unique_ptr<Connection> here,
+                                    std::shared_ptr<http::Drain> drain, net::StreamPtr stream,
+                                    std::shared_ptr<const http::Policy> policy, std::string id);
+  static net::awaitable<void> pass(std::shared_ptr<SharePath> self,
+                                   std::unique_ptr<Connection> here, net::Loop* loop,
                                    std::unique_ptr<overlay::Inbound> inbound, std::string id);
+  /// For a stream that this peer opened.
+  std::shared_ptr<const http::Policy> policy_for(const overlay::Identity& from) const;
   /// The target speaks the other version of HTTP.
   std::unexpected<base::Failure> speaks_other_version(std::string detail);
   net::awaitable<std::expected<net::StreamPtr, base::Failure>> dial_target(net::Loop& loop,
@@ -53,7 +56,7 @@ class SharePath final : public http::Ends, public std::enable_shared_from_this<S
 
   const Options options_;
   const std::shared_ptr<Traffic> traffic_;
-  std::shared_ptr<const http::Policy> policy_;
+  const std::shared_ptr<const http::Policy> policy_;
 };
 
 }  // namespace simplon::tunnel

@@ -1,6 +1,7 @@
 // The control side of a share: keeps its service registered and watches its target.
 #include <utility>
 
+#include "tunnel/policies.hpp"
 #include "tunnel/runner.hpp"
 #include "tunnel/share_path.hpp"
 
@@ -26,11 +27,7 @@ class ShareRunner final : public Runner {
       return update();
     }
     path_ = std::make_shared<SharePath>(
-        SharePath::Options{.name = tunnel_->name,
-                           .target = target_,
-                           .rewrite_host = spec_.rewrite_host,
-                           .tls = around_.target_tls,
-                           .connect_limit = around_.settings.target_connect},
+        SharePath::Options{.tunnel = tunnel_, .target = target_, .tls = around_.target_tls},
         traffic_);
     check_target();
     overlay_changed();
@@ -143,7 +140,7 @@ class ShareRunner final : public Runner {
   void check_target() {
     net::spawn(around_.control, "share's target check",
                check(this, alive_, &around_.control, traffic_, target_, around_.target_tls,
-                     around_.settings.target_connect));
+                     connect_limit(tunnel_->spec)));
   }
 
   static net::awaitable<void> check(ShareRunner* self, std::weak_ptr<char> alive,

@@ -1,11 +1,11 @@
 #include "tunnel/spec.hpp"
 
 #include <algorithm>
-#include <type_traits>
 #include <utility>
 
 #include "net/endpoint.hpp"
 #include "overlay/network.hpp"
+#include "tunnel/spec_check.hpp"
 #include "tunnel/target.hpp"
 
 namespace simplon::tunnel {
@@ -13,17 +13,6 @@ namespace {
 
 constexpr std::string_view kLabelRule =
     "must be one DNS label: 1 to 63 of a-z, 0-9 and \"-\", not starting or ending with \"-\"";
-
-absl::Status wrong(std::string_view field, std::string_view why) {
-  return absl::InvalidArgumentError(std::string(field).append(": ").append(why));
-}
-
-// For one line of an error message: what could end that line or drive a terminal is "?".
-std::string quoted(std::string_view text) {
-  std::string shown(text.substr(0, 200));
-  std::ranges::replace_if(shown, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return "\"" + shown + "\" ";
-}
 
 absl::Status check_label(std::string_view field, std::string_view value) {
   return overlay::valid_service_name(value) ? absl::OkStatus()
@@ -76,14 +65,7 @@ absl::Status check(Share& share) {
     return wrong("share.target", std::string(target.status().message()));
   }
   share.target = target->text();
-  const auto of_host = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view(".-_:[]").find(c) != std::string_view::npos;
-  };
-  if (share.rewrite_host.size() > 255 || !std::ranges::all_of(share.rewrite_host, of_host)) {
-    return wrong("share.rewrite_host", quoted(share.rewrite_host) + "is not a Host header's value");
-  }
-  return absl::OkStatus();
+  return check_http(share, *target);
 }
 
 absl::Status check(Access& access) {
@@ -93,18 +75,20 @@ absl::Status check(Access& access) {
   if (auto status = check_label("access.service", access.service); !status.ok()) {
     return status;
   }
-  return check_listen("access.listen", access.listen);
+  if (auto status = check_listen("access.listen", access.listen); !status.ok()) {
+    return status;
+  }
+  return check_http(access);
 }
 
 absl::Status check(Frontend& frontend) {
   if (auto status = check_zone(frontend.zone); !status.ok()) {
     return status;
   }
-  return check_listen("frontend.listen", frontend.listen);
-}
-
-void append(std::string& out, std::string_view field) {
-  out.append(std::to_string(field.size())).append(":").append(field);
+  if (auto status = check_listen("frontend.listen", frontend.listen); !status.ok()) {
+    return status;
+  }
+  return check_http(frontend);
 }
 
 }  // namespace
@@ -138,6 +122,18 @@ const std::string* listen_of(const Spec& spec) noexcept {
 
 std::string* listen_of(Spec& spec) noexcept {
   return const_cast<std::string*>(listen_of(std::as_const(spec)));
+}
+
+const HttpSettings& http_of(const Spec& spec) noexcept {
+  return std::visit([](const auto& kind) -> const HttpSettings& { return kind.http; }, spec);
+}
+
+const std::vector<std::string>* trusted_proxies_of(const Spec& spec) noexcept {
+  if (const auto* access = std::get_if<Access>(&spec)) {
+    return &access->trusted_proxies;
+  }
+  const auto* frontend = std::get_if<Frontend>(&spec);
+  return frontend != nullptr ? &frontend->trusted_proxies : nullptr;
 }
 
 std::string url_of(const Tunnel& tunnel) {
@@ -178,36 +174,6 @@ absl::Status normalize(Tunnel& tunnel) {
     }
   }
   return std::visit([](auto& kind) { return check(kind); }, tunnel.spec);
-}
-
-std::string fingerprint(const Tunnel& tunnel) {
-  std::string out(kind_name(tunnel.spec));
-  append(out, tunnel.name);
-  for (const auto& [key, value] : tunnel.labels) {
-    append(out, key);
-    append(out, value);
-  }
-  out += '/';
-  std::visit(
-      [&]<class Kind>(const Kind& kind) {
-        append(out, kind.overlay);
-        if constexpr (std::is_same_v<Kind, Share>) {
-          append(out, kind.service);
-          append(out, kind.target);
-          append(out, kind.rewrite_host);
-          out += kind.open_to_frontends ? '1' : '0';
-        } else {
-          append(out, kind.listen);
-          if constexpr (std::is_same_v<Kind, Access>) {
-            append(out, kind.service);
-            out += kind.protocol == Protocol::tcp ? '1' : '0';
-          } else {
-            append(out, kind.zone);
-          }
-        }
-      },
-      tunnel.spec);
-  return out;
 }
 
 }  // namespace simplon::tunnel

@@ -11,8 +11,12 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include <absl/status/status.h>
+
+#include "http/policy.hpp"
+#include "tunnel/http_settings.hpp"
 
 namespace simplon::tunnel {
 
@@ -21,7 +25,12 @@ struct Share {
   std::string overlay;
   std::string target;  ///< canonical text of a Target (tunnel/target.hpp)
   bool open_to_frontends = false;
-  std::string rewrite_host;  ///< empty: the client's Host is preserved
+  std::string host_header{};  ///< empty: the client's Host is preserved
+  bool rewrite_references = false;
+  std::vector<http::HeaderRule> request_headers{};
+  std::vector<http::HeaderRule> response_headers{};
+  std::string peer_header{};  ///< tells the target who opened the stream; empty: none
+  HttpSettings http{};
   bool operator==(const Share&) const = default;
 };
 
@@ -32,6 +41,9 @@ struct Access {
   std::string overlay;
   std::string listen;  ///< "address:port"
   Protocol protocol = Protocol::http;
+  HttpSettings http{};
+  /// Blocks of addresses, or kNobody alone; empty: the loopback.
+  std::vector<std::string> trusted_proxies{};
   bool operator==(const Access&) const = default;
 };
 
@@ -39,6 +51,8 @@ struct Frontend {
   std::string overlay;
   std::string listen;
   std::string zone;
+  HttpSettings http{};
+  std::vector<std::string> trusted_proxies{};  ///< as for an access; empty: nobody
   bool operator==(const Frontend&) const = default;
 };
 
@@ -56,6 +70,11 @@ using TunnelPtr = std::shared_ptr<const Tunnel>;
 
 inline constexpr std::size_t kMaxLabels = 32;
 inline constexpr std::size_t kMaxLabelBytes = 128;
+inline constexpr std::size_t kMaxHeaderRules = 64;  // per direction
+inline constexpr std::size_t kMaxHeaderValueBytes = 8 * 1024;
+inline constexpr std::size_t kMaxTrustedProxies = 64;
+/// Alone in trusted_proxies: not even the loopback.
+inline constexpr std::string_view kNobody = "none";
 
 /// "share", "access", "frontend": also the name of the field in the API.
 std::string_view kind_name(const Spec& spec) noexcept;
@@ -75,7 +94,12 @@ std::string url_of(const Tunnel& tunnel);
 /// field: "share.target: …".
 absl::Status normalize(Tunnel& tunnel);
 
-/// All that a caller chose, as bytes: equal for equal requests.
+const HttpSettings& http_of(const Spec& spec) noexcept;
+/// Null for a share, whose clients are authenticated peers.
+const std::vector<std::string>* trusted_proxies_of(const Spec& spec) noexcept;
+
+/// All that a caller chose, as bytes: equal for equal requests. What is stored of earlier versions
+/// stays equal: a field that they did not know appears only where it was chosen.
 std::string fingerprint(const Tunnel& tunnel);
 
 }  // namespace simplon::tunnel

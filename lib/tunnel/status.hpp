@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,7 @@ struct Counters {
   std::uint64_t failures = 0;   ///< requests and connections that this agent could not pass on
   std::uint64_t bytes_in = 0;   ///< towards the target
   std::uint64_t bytes_out = 0;  ///< towards the client
+  std::map<int, std::uint64_t> refused{};  ///< requests that this agent answered itself, by status
 };
 
 struct Status {

@@ -1,13 +1,15 @@
 #include "tunnel/store.hpp"
 
 #include <array>
+#include <unordered_map>
 #include <utility>
 
 namespace simplon::tunnel {
 namespace {
 
 constexpr std::string_view kOwner = "tunnels";
-constexpr std::array<std::string_view, 1> kSteps{
+// Step 2 is what a spec may say about HTTP.
+constexpr std::array<std::string_view, 3> kSteps{
     "CREATE TABLE tunnels ("
     " uid TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, create_time INTEGER NOT NULL,"
     " kind TEXT NOT NULL CHECK (kind IN ('share', 'access', 'frontend')),"
@@ -17,11 +19,16 @@ constexpr std::array<std::string_view, 1> kSteps{
     " request_id TEXT UNIQUE, fingerprint BLOB) STRICT, WITHOUT ROWID;"
     "CREATE TABLE tunnel_labels ("
     " uid TEXT NOT NULL REFERENCES tunnels ON DELETE CASCADE, key TEXT NOT NULL,"
-    " value TEXT NOT NULL, PRIMARY KEY (uid, key)) STRICT, WITHOUT ROWID;"};
+    " value TEXT NOT NULL, PRIMARY KEY (uid, key)) STRICT, WITHOUT ROWID;",
+    "ALTER TABLE tunnels RENAME COLUMN rewrite_host TO host_header;"
+    "ALTER TABLE tunnels ADD COLUMN rewrite_references INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tunnels ADD COLUMN peer_header TEXT NOT NULL DEFAULT '';",
+    kStoredHttpStep};
 
 constexpr std::string_view kSelect =
-    "SELECT uid, name, create_time, kind, overlay, service, target, public, rewrite_host, listen,"
-    " protocol, zone, request_id, fingerprint FROM tunnels ORDER BY name";
+    "SELECT uid, name, create_time, kind, overlay, service, target, public, host_header, listen,"
+    " protocol, zone, request_id, fingerprint, rewrite_references, peer_header FROM tunnels ORDER "
+    "BY name";
 
 using std::chrono::microseconds;
 using std::chrono::system_clock;
@@ -33,7 +40,9 @@ Spec read_spec(const base::Statement& row) {
                  .overlay = row.text(4),
                  .target = row.text(6),
                  .open_to_frontends = row.integer(7) != 0,
-                 .rewrite_host = row.text(8)};
+                 .host_header = row.text(8),
+                 .rewrite_references = row.integer(14) != 0,
+                 .peer_header = row.text(15)};
   }
   if (kind == "access") {
     return Access{.service = row.text(5),
@@ -62,8 +71,9 @@ Store::Store(std::unique_ptr<base::Database> database, net::Loop& control)
     : control_(control),
       database_(std::move(database)),
       insert_(database_->prepare(
-          "INSERT INTO tunnels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
+          "INSERT INTO tunnels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
       insert_label_(database_->prepare("INSERT INTO tunnel_labels VALUES (?, ?, ?)")),
+      http_(*database_),
       erase_(database_->prepare("DELETE FROM tunnels WHERE uid = ?")),
       thread_([this] { run(); }) {}
 
@@ -87,6 +97,7 @@ absl::StatusOr<std::vector<Record>> Store::load() {
     return row.status();
   }
   std::vector<Record> records;
+  std::unordered_map<std::string, std::shared_ptr<Tunnel>> by_uid;
   base::Statement select = database_->prepare(kSelect);
   row = select.step();
   for (; row.ok() && *row; row = select.step()) {
@@ -96,12 +107,16 @@ absl::StatusOr<std::vector<Record>> Store::load() {
     tunnel->create_time = system_clock::time_point(microseconds(select.integer(2)));
     tunnel->spec = read_spec(select);
     tunnel->labels = std::move(labels[tunnel->uid]);
+    by_uid[tunnel->uid] = tunnel;
     records.push_back({.tunnel = std::move(tunnel),
                        .request_id = select.text(12),
                        .fingerprint = select.text(13)});
   }
   if (!row.ok()) {
     return row.status();
+  }
+  if (auto loaded = http_.load(by_uid); !loaded.ok()) {
+    return loaded;
   }
   return records;
 }
@@ -178,7 +193,7 @@ absl::Status Store::insert(const Record& record) {
       std::chrono::duration_cast<microseconds>(tunnel.create_time.time_since_epoch()).count();
   insert_.bind_all(tunnel.uid, tunnel.name, created, kind_name(tunnel.spec),
                    overlay_of(tunnel.spec), share.service.empty() ? access.service : share.service,
-                   share.target, share.open_to_frontends ? 1 : 0, share.rewrite_host,
+                   share.target, share.open_to_frontends ? 1 : 0, share.host_header,
                    listen != nullptr ? std::string_view(*listen) : std::string_view(), protocol,
                    frontend.zone);
   if (record.request_id.empty()) {
@@ -188,9 +203,12 @@ absl::Status Store::insert(const Record& record) {
     insert_.bind(13, record.request_id);
     insert_.bind(14, base::Blob{record.fingerprint});
   }
+  insert_.bind(15, share.rewrite_references ? 1 : 0);
+  insert_.bind(16, share.peer_header);
   const auto stepped = insert_.step();
   insert_.reset();
   absl::Status status = stepped.status();
+  status.Update(status.ok() ? http_.insert(tunnel) : status);
   for (auto at = tunnel.labels.begin(); status.ok() && at != tunnel.labels.end(); ++at) {
     status = insert_label_.run(tunnel.uid, at->first, at->second);
   }

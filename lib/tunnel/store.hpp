@@ -24,6 +24,7 @@
 #include "base/database.hpp"
 #include "net/loop.hpp"
 #include "tunnel/spec.hpp"
+#include "tunnel/stored_http.hpp"
 
 namespace simplon::tunnel {
 
@@ -71,6 +72,7 @@ class Store {
   std::unique_ptr<base::Database> database_;
   base::Statement insert_;
   base::Statement insert_label_;
+  StoredHttp http_;
   base::Statement erase_;
   std::atomic<std::uint64_t> commits_{0};
 

@@ -12,8 +12,11 @@ std::size_t hash_of(std::string_view text) { return std::hash<std::string_view>{
 }  // namespace
 
 Traffic::Traffic(net::Loop& control, const std::vector<net::Loop*>& loops,
-                 std::weak_ptr<TrafficEvents> events)
-    : control_(control.poster()), events_(std::move(events)), last_far_end_(hash_of("not yet")) {
+                 std::weak_ptr<TrafficEvents> events, std::uint64_t most)
+    : control_(control.poster()),
+      events_(std::move(events)),
+      most_(most),
+      last_far_end_(hash_of("not yet")) {
   for (net::Loop* loop : loops) {
     lanes_.push_back(std::make_unique<Lane>(*loop));
   }
@@ -29,6 +32,11 @@ Lane* Traffic::lane(const net::Loop& loop) const {
 }
 
 Counters Traffic::counters() const {
+  std::map<int, std::uint64_t> refused;
+  {
+    const std::scoped_lock lock(refused_mutex_);
+    refused = refused_;
+  }
   return {.connections = connections_.load(std::memory_order_relaxed),
           .open_connections = open_.load(std::memory_order_relaxed),
           .requests = requests_.load(std::memory_order_relaxed),
@@ -36,13 +44,37 @@ Counters Traffic::counters() const {
           .bytes_in = bytes_in_.load(std::memory_order_relaxed) +
                       spliced_->forward.load(std::memory_order_relaxed),
           .bytes_out = bytes_out_.load(std::memory_order_relaxed) +
-                       spliced_->backward.load(std::memory_order_relaxed)};
+                       spliced_->backward.load(std::memory_order_relaxed),
+          .refused = std::move(refused)};
 }
 
 void Traffic::count_request(const http::Ends::Outcome& outcome) {
   requests_.fetch_add(1, std::memory_order_relaxed);
   bytes_in_.fetch_add(outcome.bytes_in, std::memory_order_relaxed);
   bytes_out_.fetch_add(outcome.bytes_out, std::memory_order_relaxed);
+  if (outcome.refused) {
+    const std::scoped_lock lock(refused_mutex_);
+    ++refused_[outcome.status];
+  }
+}
+
+std::unique_ptr<Connection> Traffic::admit(Lane& lane, net::StreamPtr client) {
+  if (open_.fetch_add(1) >= most_) {
+    ended(true);
+    return nullptr;
+  }
+  connections_.fetch_add(1, std::memory_order_relaxed);
+  return std::unique_ptr<Connection>(
+      new Connection(shared_from_this(), lane, std::move(client), true));
+}
+
+std::unique_ptr<Connection> Traffic::turn_away(Lane& lane, net::StreamPtr client) {
+  if (turned_away_.fetch_add(1, std::memory_order_relaxed) >= kMaxTurnedAway) {
+    ended(false);
+    return nullptr;
+  }
+  return std::unique_ptr<Connection>(
+      new Connection(shared_from_this(), lane, std::move(client), false));
 }
 
 void Traffic::far_end(const std::string& error) {
@@ -92,7 +124,11 @@ void Traffic::cut() {
   }
 }
 
-void Traffic::ended() {
+void Traffic::ended(bool admitted) {
+  if (!admitted) {
+    turned_away_.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
   if (open_.fetch_sub(1) == 1 && closing_) {
     control_.post([events = events_] {
       if (const auto to = events.lock(); to && to->idle) {
@@ -102,16 +138,15 @@ void Traffic::ended() {
   }
 }
 
-Connection::Connection(std::shared_ptr<Traffic> traffic, Lane& lane, net::StreamPtr client)
-    : traffic_(std::move(traffic)), lane_(lane) {
+Connection::Connection(std::shared_ptr<Traffic> traffic, Lane& lane, net::StreamPtr client,
+                       bool admitted)
+    : traffic_(std::move(traffic)), lane_(lane), admitted_(admitted) {
   position_ = lane_.running.insert(lane_.running.end(), std::move(client));
-  traffic_->connections_.fetch_add(1, std::memory_order_relaxed);
-  traffic_->open_.fetch_add(1);
 }
 
 Connection::~Connection() {
   lane_.running.erase(position_);
-  traffic_->ended();
+  traffic_->ended(admitted_);
 }
 
 }  // namespace simplon::tunnel

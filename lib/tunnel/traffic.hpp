@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,9 +24,8 @@
 
 namespace simplon::tunnel {
 
-/// Of one tunnel at a time. Each may hold two descriptors, and one peer alone can open streams as
-/// fast as it likes.
-inline constexpr std::uint64_t kMaxConnections = 16 * 1024;
+/// Clients of a full tunnel that are told so at the same time; more are just closed.
+inline constexpr int kMaxTurnedAway = 64;
 
 /// A tunnel's part on one loop.
 struct Lane {
@@ -46,19 +46,23 @@ struct TrafficEvents {
   std::function<void()> idle;
 };
 
+class Connection;
+
 class Traffic : public std::enable_shared_from_this<Traffic> {
  public:
   /// Lanes on all `loops`, and on the control loop: memory networks deliver there.
   Traffic(net::Loop& control, const std::vector<net::Loop*>& loops,
-          std::weak_ptr<TrafficEvents> events);
+          std::weak_ptr<TrafficEvents> events, std::uint64_t most);
 
   /// The lane of a loop, or null.
   Lane* lane(const net::Loop& loop) const;
   const std::vector<std::unique_ptr<Lane>>& lanes() const { return lanes_; }
 
   Counters counters() const;
-  /// No more connections may be taken now.
-  bool full() const { return open_.load(std::memory_order_relaxed) >= kMaxConnections; }
+  /// The place of one more connection, or null: there are as many as there may be.
+  std::unique_ptr<Connection> admit(Lane& lane, net::StreamPtr client);
+  /// The same for a client that is only told that there is no place.
+  std::unique_ptr<Connection> turn_away(Lane& lane, net::StreamPtr client);
   void count_failure() { failures_.fetch_add(1, std::memory_order_relaxed); }
   void count_request(const http::Ends::Outcome& outcome);
   const std::shared_ptr<net::SpliceCounters>& spliced() const { return spliced_; }
@@ -74,34 +78,42 @@ class Traffic : public std::enable_shared_from_this<Traffic> {
 
  private:
   friend class Connection;
-  void ended();
+  void ended(bool admitted);
 
   net::Loop::Poster control_;
   std::weak_ptr<TrafficEvents> events_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  const std::uint64_t most_;
   std::mutex far_end_mutex_;
   std::atomic<std::size_t> last_far_end_;
   std::atomic<bool> closing_{false};
   std::atomic<std::uint64_t> connections_{0};
   std::atomic<std::uint64_t> open_{0};
+  std::atomic<int> turned_away_{0};
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<std::uint64_t> failures_{0};
   std::atomic<std::uint64_t> bytes_in_{0};
   std::atomic<std::uint64_t> bytes_out_{0};
+  mutable std::mutex refused_mutex_;  // rarely taken: for answers of our own
+  std::map<int, std::uint64_t> refused_;
   std::shared_ptr<net::SpliceCounters> spliced_ = std::make_shared<net::SpliceCounters>();
 };
 
-/// One client connection's membership, for as long as this object lives. On the lane's loop.
+/// One client connection's place in the tunnel, for as long as this object lives. On the lane's
+/// loop.
 class Connection {
  public:
-  Connection(std::shared_ptr<Traffic> traffic, Lane& lane, net::StreamPtr client);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
  private:
-  std::shared_ptr<Traffic> traffic_;
+  friend class Traffic;
+  Connection(std::shared_ptr<Traffic> traffic, Lane& lane, net::StreamPtr client, bool admitted);
+
+  const std::shared_ptr<Traffic> traffic_;
   Lane& lane_;
+  const bool admitted_;
   std::list<net::StreamPtr>::iterator position_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "unit/tunnel/every_field.hpp"
+
 namespace simplon::agent {
 namespace {
 
@@ -21,7 +23,7 @@ TEST(TunnelMessageTest, EverySpecComesBackAsItWent) {
                                    .overlay = "o",
                                    .target = "http://localhost:3000",
                                    .open_to_frontends = true,
-                                   .rewrite_host = "app.internal"}),
+                                   .host_header = "app.internal"}),
         tunnel::Spec(tunnel::Access{.service = "s",
                                     .overlay = "o",
                                     .listen = "127.0.0.1:80",
@@ -34,6 +36,68 @@ TEST(TunnelMessageTest, EverySpecComesBackAsItWent) {
     EXPECT_EQ(back.name, out.name);
     EXPECT_EQ(back.labels, out.labels);
   }
+}
+
+TEST(TunnelMessageTest, EveryFieldAboutHttpComesBackAsItWent) {
+  for (const tunnel::Spec& spec : tunnel::test::every_spec()) {
+    tunnel::Tunnel out{.name = "demo"};
+    out.spec = spec;
+    EXPECT_EQ(round_trip(out).spec, spec) << tunnel::kind_name(spec);
+  }
+}
+
+TEST(TunnelMessageTest, TheTablesOfFieldsAndTheMessagesHaveTheSameNames) {
+  EXPECT_EQ(v1::Timeouts::descriptor()->field_count(),
+            static_cast<int>(tunnel::kTimeoutFields.size()));
+  for (const auto& field : tunnel::kTimeoutFields) {
+    EXPECT_NE(v1::Timeouts::descriptor()->FindFieldByName(std::string(field.name)), nullptr);
+  }
+  EXPECT_EQ(v1::Limits::descriptor()->field_count(), static_cast<int>(tunnel::kLimitFields.size()));
+  for (const auto& field : tunnel::kLimitFields) {
+    EXPECT_NE(v1::Limits::descriptor()->FindFieldByName(std::string(field.name)), nullptr);
+  }
+}
+
+TEST(TunnelMessageTest, WhatWasNotChosenIsAbsent) {
+  tunnel::Tunnel out{.name = "demo"};
+  out.spec = tunnel::Share{.target = "http://localhost:1"};
+  EXPECT_FALSE(to_message(out, nullptr).share().has_http());
+  std::get<tunnel::Share>(out.spec).http.via = false;
+  EXPECT_TRUE(to_message(out, nullptr).share().has_http());
+  EXPECT_FALSE(to_message(out, nullptr).share().http().has_timeouts());
+}
+
+TEST(TunnelMessageTest, ADurationIsWholeMilliseconds) {
+  v1::Tunnel message;
+  auto* head = message.mutable_access()->mutable_http()->mutable_timeouts()->mutable_head();
+  const auto read = [&](std::int64_t seconds, std::int32_t nanos) {
+    head->set_seconds(seconds);
+    head->set_nanos(nanos);
+    return from_message(message).status();
+  };
+  EXPECT_TRUE(read(1, 500'000'000).ok());
+  for (const auto& [seconds, nanos] : {std::pair<std::int64_t, std::int32_t>{-1, 0},
+                                       {0, -1'000'000},
+                                       {0, 1},
+                                       {0, 999'999},
+                                       {0, 1'000'000'000},
+                                       {INT64_MAX, 0},
+                                       {INT64_MIN, 0}}) {
+    EXPECT_EQ(std::string(read(seconds, nanos).message()),
+              "access.http.timeouts.head: is not zero or more whole milliseconds")
+        << seconds;
+  }
+}
+
+TEST(TunnelMessageTest, AnUnknownEnumeratorIsRefusedByItsField) {
+  v1::Tunnel message;
+  message.mutable_frontend()->mutable_http()->set_via(static_cast<v1::Via>(7));
+  EXPECT_THAT(std::string(from_message(message).status().message()),
+              testing::StartsWith("frontend.http.via: "));
+  message.mutable_share()->add_request_headers()->set_action(v1::HeaderRule::ACTION_SET);
+  message.mutable_share()->add_request_headers();
+  EXPECT_THAT(std::string(from_message(message).status().message()),
+              testing::StartsWith("share.request_headers[1].action: "));
 }
 
 TEST(TunnelMessageTest, ATunnelWithoutASpecOrWithAnUnknownProtocolIsRefused) {
@@ -67,7 +131,8 @@ TEST(TunnelMessageTest, TheStatusIsToldWhole) {
                                      .requests = 3,
                                      .failures = 4,
                                      .bytes_in = 5,
-                                     .bytes_out = 6}};
+                                     .bytes_out = 6,
+                                     .refused = {{431, 7}, {503, 8}}}};
   tunnel::HopStatus hop{.name = tunnel::kListenerHop};
   hop.down("busy");
   status.hops = {hop};
@@ -84,6 +149,8 @@ TEST(TunnelMessageTest, TheStatusIsToldWhole) {
   EXPECT_EQ(message.status().hops(0).last_error(), "busy");
   EXPECT_EQ(message.status().counters().open_connections(), 2U);
   EXPECT_EQ(message.status().counters().bytes_out(), 6U);
+  EXPECT_EQ(message.status().counters().refused().at(431), 7U);
+  EXPECT_EQ(message.status().counters().refused().at(503), 8U);
 }
 
 TEST(TunnelMessageTest, ATunnelThatDoesNotRunYetIsStarting) {

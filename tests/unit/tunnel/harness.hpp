@@ -179,7 +179,7 @@ class TunnelTest : public testing::Test {
                                 .overlay = {},
                                 .target = target,
                                 .open_to_frontends = open,
-                                .rewrite_host = std::move(rewrite)}};
+                                .host_header = std::move(rewrite)}};
     return ready(host_, create(host_, tunnel));
   }
   TunnelPtr access(const std::string& service, Protocol protocol = Protocol::http) {

@@ -161,7 +161,7 @@ TEST_F(TunnelTest, ALostLinkIsA503AndAnAgentThatDoesNotAnswerA504) {
     Client client(loop_, address(entry));
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_TRUE(until([&] { return !kept.empty(); }));
-    clock_.advance(Settings{}.open + std::chrono::seconds(1));
+    clock_.advance(kEntryConnect + std::chrono::seconds(1));
     const std::string answer = client.until("\r\n\r\n");
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 504"));
     EXPECT_THAT(answer, HasSubstr("hop=overlay; reason=timed_out"));
@@ -228,7 +228,7 @@ class HttpsTarget : public TunnelTest {
     Tunnel tunnel{.name = "demo",
                   .spec = Share{.service = "demo",
                                 .target = "https://" + host + ":" + std::to_string(origin_->port()),
-                                .rewrite_host = {}}};
+                                .host_header = {}}};
     ready(agent, create(agent, tunnel));
     Client client(loop_, address(access("demo")));
     std::string answer = client.get("/", "a");

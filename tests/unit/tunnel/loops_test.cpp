@@ -35,7 +35,7 @@ class ManyLoops : public testing::Test {
   }
   Tunnel share(const Origin& origin, const std::string& scheme) {
     return {.name = "demo",
-            .spec = Share{.service = "demo", .target = origin.target(scheme), .rewrite_host = {}}};
+            .spec = Share{.service = "demo", .target = origin.target(scheme), .host_header = {}}};
   }
   static Tunnel access(Protocol protocol) {
     return {.name = "entry", .spec = Access{.service = "demo", .listen = {}, .protocol = protocol}};

@@ -42,7 +42,7 @@ class Ledger final : public Actor {
 Tunnel share(std::string name, std::string target = "3000") {
   Tunnel out;
   out.name = std::move(name);
-  out.spec = Share{.service = {}, .overlay = {}, .target = std::move(target), .rewrite_host = {}};
+  out.spec = Share{.service = {}, .overlay = {}, .target = std::move(target), .host_header = {}};
   return out;
 }
 
@@ -96,7 +96,7 @@ TEST_F(RegistryTest, WhatWasAcknowledgedIsThereAfterReopening) {
   Tunnel first = share("first", "unix:/run/app.sock");
   first.labels = {{"team", "web"}, {"env", ""}};
   std::get<Share>(first.spec).open_to_frontends = true;
-  std::get<Share>(first.spec).rewrite_host = "app.internal";
+  std::get<Share>(first.spec).host_header = "app.internal";
   Tunnel second;
   second.spec = Access{
       .service = "first", .overlay = "blue", .listen = "127.0.0.1:9191", .protocol = Protocol::tcp};

@@ -47,21 +47,21 @@ std::string refusal(Tunnel tunnel) { return std::string(normalize(tunnel).messag
 
 TEST(SpecTest, AnErrorBeginsWithItsField) {
   Tunnel tunnel;
-  tunnel.spec = Share{.service = {}, .overlay = {}, .target = "ftp://x", .rewrite_host = {}};
+  tunnel.spec = Share{.service = {}, .overlay = {}, .target = "ftp://x", .host_header = {}};
   EXPECT_THAT(refusal(tunnel), StartsWith("share.target: \"ftp://x\""));
   tunnel.name = "Upper";
   EXPECT_THAT(refusal(tunnel), StartsWith("name: \"Upper\""));
   tunnel.name = {};
-  tunnel.spec = Share{.service = "-a", .overlay = {}, .target = "80", .rewrite_host = {}};
+  tunnel.spec = Share{.service = "-a", .overlay = {}, .target = "80", .host_header = {}};
   EXPECT_THAT(refusal(tunnel), StartsWith("share.service: "));
-  tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .rewrite_host = "a\r\nb"};
-  EXPECT_EQ(refusal(tunnel), "share.rewrite_host: \"a??b\" is not a Host header's value");
+  tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .host_header = "a\r\nb"};
+  EXPECT_EQ(refusal(tunnel), "share.host_header: \"a??b\" is not a Host header's value");
   for (const std::string host : {"a b", "a/b", "u@a", "a,b", "a\x1b[0m", "\x7f", "\xff"}) {
-    tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .rewrite_host = host};
-    EXPECT_THAT(refusal(tunnel), StartsWith("share.rewrite_host: ")) << host;
+    tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .host_header = host};
+    EXPECT_THAT(refusal(tunnel), StartsWith("share.host_header: ")) << host;
   }
   for (const std::string host : {"app.internal", "my_app:8080", "[::1]:80", ""}) {
-    tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .rewrite_host = host};
+    tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .host_header = host};
     EXPECT_EQ(refusal(tunnel), "") << host;
   }
   tunnel.spec = Access{.service = {}, .overlay = {}, .listen = {}};
@@ -76,7 +76,7 @@ TEST(SpecTest, AnErrorBeginsWithItsField) {
   }
   tunnel.spec = Frontend{.overlay = {}, .listen = "8080", .zone = "localhost"};
   EXPECT_THAT(refusal(tunnel), StartsWith("frontend.listen: "));
-  tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .rewrite_host = {}};
+  tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .host_header = {}};
   tunnel.labels = {{"key", std::string(200, 'x')}};
   EXPECT_THAT(refusal(tunnel), StartsWith("labels: "));
 }
@@ -103,7 +103,7 @@ TEST(NamesTest, AChosenNameIsFreeAndValid) {
   const std::string name = choose_name(Share{}, [&](auto) { return ++tries < 100; });
   Tunnel tunnel;
   tunnel.name = name;
-  tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .rewrite_host = {}};
+  tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .host_header = {}};
   EXPECT_TRUE(normalize(tunnel).ok()) << name;
 }
 

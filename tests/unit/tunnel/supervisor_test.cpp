@@ -154,7 +154,7 @@ TEST_F(TunnelTest, AServiceNameOfAnotherAgentFailsTheShareAndIsTriedAgain) {
   const auto created = create(
       host_,
       {.name = "demo",
-       .spec = Share{.service = "demo", .target = origin.target("http"), .rewrite_host = {}}});
+       .spec = Share{.service = "demo", .target = origin.target("http"), .host_header = {}}});
   ASSERT_TRUE(created.ok());
   ASSERT_TRUE(until_phase(host_, "demo", Phase::failed));
   EXPECT_THAT(host_.status("demo")->message, HasSubstr("belongs to another agent"));
@@ -333,7 +333,7 @@ TEST_F(Restarted, AChosenPortStaysTheTunnels) {
 TEST_F(Restarted, ADeletedTunnelsPortIsFreeWhenTheDeleteIsAnswered) {
   Origin origin(loop_, http_origin());
   ASSERT_TRUE(
-      make({.name = "demo", .spec = Share{.target = origin.target("http"), .rewrite_host = {}}})
+      make({.name = "demo", .spec = Share{.target = origin.target("http"), .host_header = {}}})
           .ok());
   const auto first = make(access_at("one", {}));
   ASSERT_TRUE(until_phase(*agent_, "one", Phase::active));
@@ -353,7 +353,7 @@ TEST_F(Restarted, TwoHundredTunnelsComeBack) {
   for (int i = 0; i < 100; ++i) {
     const std::string name = "t" + std::to_string(i);
     for (Tunnel tunnel :
-         {Tunnel{.name = name, .spec = Share{.target = "1", .rewrite_host = {}}},
+         {Tunnel{.name = name, .spec = Share{.target = "1", .host_header = {}}},
           Tunnel{.name = name + "-access", .spec = Access{.service = name, .listen = {}}}}) {
       registry_->create(std::move(tunnel), "", [&](const auto& got) {
         EXPECT_TRUE(got.ok()) << got.status();

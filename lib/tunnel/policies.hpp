@@ -1,0 +1,28 @@
+// What a tunnel's spec means to the engine and to its connections. Pure functions, any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "http/policy.hpp"
+#include "net/address_range.hpp"
+#include "tunnel/spec.hpp"
+
+namespace simplon::tunnel {
+
+/// From here to the next end: a share's target, an entry's hosting agent.
+std::chrono::milliseconds connect_limit(const Spec& spec);
+
+/// Connections at the same time.
+std::uint64_t connection_limit(const Spec& spec);
+
+/// For all connections of the tunnel; what differs between them (the client's address, the peer)
+/// is still to be filled in. An access's or frontend's replaces forwarding fields: `append` is for
+/// trusted proxies.
+http::Policy policy_of(const Tunnel& tunnel);
+
+/// Whose forwarding fields are believed, defaults included.
+std::vector<net::AddressRange> trusted_proxies(const Spec& spec);
+
+}  // namespace simplon::tunnel

@@ -1,0 +1,22 @@
+// The tunnels of an agent as the first version of their tables held them: sqlite3's .dump of a file
+// that such an agent wrote. Never changed: this is what has to be readable.
+#pragma once
+
+namespace simplon::tunnel::test {
+
+inline constexpr char kStateOfVersion1[] = R"sql(
+CREATE TABLE schema_version (owner TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT;
+INSERT INTO schema_version VALUES('tunnels',1);
+CREATE TABLE tunnels ( uid TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, create_time INTEGER NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('share', 'access', 'frontend')), overlay TEXT NOT NULL, service TEXT NOT NULL, target TEXT NOT NULL, public INTEGER NOT NULL, rewrite_host TEXT NOT NULL, listen TEXT NOT NULL, protocol TEXT NOT NULL CHECK (protocol IN ('', 'http', 'tcp')), zone TEXT NOT NULL, request_id TEXT UNIQUE, fingerprint BLOB) STRICT, WITHOUT ROWID;
+INSERT INTO tunnels VALUES('1435f98f984d14b7','front',1795587188987940,'frontend','default','','',0,'','127.0.0.1:33527','','localhost','4053344274370734443042105749792164580560',X'66726f6e74656e64353a66726f6e742f303a31313a3132372e302e302e313a30393a6c6f63616c686f7374');
+INSERT INTO tunnels VALUES('2e5bf2e80017d898','web',1795587188390909,'share','default','web','http://localhost:3000',1,'app.internal','','','','42824417003418894414596954471959660054',X'7368617265333a776562343a7465616d333a776562343a74696572313a312f303a303a32313a687474703a2f2f6c6f63616c686f73743a3330303031323a6170702e696e7465726e616c31');
+INSERT INTO tunnels VALUES('3506b0ad58203613','app',1795587188632161,'share','default','app','unix:/run/app.sock',0,'','','','','1613780980100303149512158673162132481658',X'7368617265333a6170702f303a303a31383a756e69783a2f72756e2f6170702e736f636b303a30');
+INSERT INTO tunnels VALUES('4a089ad04c5efcac','web-access',1795587188749390,'access','default','web','',0,'','127.0.0.1:32871','http','','22878075919204978905929389683954678192',X'61636365737331303a7765622d6163636573732f303a31313a3132372e302e302e313a30333a77656230');
+INSERT INTO tunnels VALUES('ed3dd94a6a7aba1c','db',1795587188514047,'share','default','database','tcp://localhost:5432',0,'','','','','125813756258132808811465315202188717059',X'7368617265323a64622f303a383a646174616261736532303a7463703a2f2f6c6f63616c686f73743a35343332303a30');
+INSERT INTO tunnels VALUES('f006de5c9714366d','db-access',1795587188866933,'access','default','database','',0,'','127.0.0.1:35691','tcp','','17980820527588889551036669672469635460',X'616363657373393a64622d6163636573732f303a31313a3132372e302e302e313a30383a646174616261736531');
+CREATE TABLE tunnel_labels ( uid TEXT NOT NULL REFERENCES tunnels ON DELETE CASCADE, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (uid, key)) STRICT, WITHOUT ROWID;
+INSERT INTO tunnel_labels VALUES('2e5bf2e80017d898','team','web');
+INSERT INTO tunnel_labels VALUES('2e5bf2e80017d898','tier','1');
+)sql";
+
+}  // namespace simplon::tunnel::test
