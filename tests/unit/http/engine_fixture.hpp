@@ -12,6 +12,7 @@
 
 #include "http/engine.hpp"
 #include "raw_peer.hpp"
+#include "unit/net/harness.hpp"
 
 namespace simplon::http {
 
@@ -32,6 +33,9 @@ class TestEnds : public Ends {
                                                                  std::string, bool fresh,
                                                                  net::TimePoint) override {
     ++connects;
+    if (connecting) {
+      co_await connecting->wait_until();
+    }
     if (!failures.empty()) {
       auto failure = failures.front();
       failures.pop_front();
@@ -63,6 +67,7 @@ class TestEnds : public Ends {
     std::uint64_t bytes_out;
     bool upgraded;
   };
+  std::unique_ptr<net::Gate> connecting;  // where it is not null, connect() waits for it
   std::vector<std::string> hosts;
   std::deque<base::Failure> failures;
   std::deque<Upstream> pool;
@@ -161,6 +166,20 @@ class Engine : public testing::Test {
     return answered(response);
   }
 
+  /// What `to` has at the moment at which the engine has read these bytes of `from`, before any
+  /// other handler of the loop has run.
+  std::string passed_in_one_turn(std::string_view text, RawPeer& from, RawPeer& to) {
+    net::test::Probe taken;
+    EXPECT_TRUE(from.stream().try_write(net::as_buffer(text)));
+    from.stream().wait(net::Event::flushed, taken);
+    loop_.context().restart();
+    while (taken.calls == 0 && loop_.context().poll_one() > 0) {
+    }
+    EXPECT_EQ(taken.calls, 1) << "the engine does not read";
+    from.stream().cancel_wait(net::Event::flushed);
+    return to.take_now();
+  }
+
   void advance(std::chrono::milliseconds by) {
     clock_.advance(by);
     client_->settle();
@@ -173,6 +192,14 @@ class Engine : public testing::Test {
   std::unique_ptr<RawPeer> client_;
   net::StreamPtr served_;  // the engine's end of the client's connection
 };
+
+inline const std::string kHandshake =
+    "GET /chat?room=%2F1 HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Version: 13\r\nOrigin: http://h\r\nConnection: Upgrade\r\n"
+    "Upgrade: websocket\r\n\r\n";
+inline const std::string kSwitch =
+    "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+    "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 inline constexpr std::string_view kPost =
     "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";

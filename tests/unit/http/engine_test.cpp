@@ -21,78 +21,6 @@ TEST_F(Engine, ForwardsARequestAndItsResponse) {
   EXPECT_EQ(ends_->outcomes[0].bytes_out, 2U);
 }
 
-TEST_F(Engine, ReusesBothConnections) {
-  for (int i = 0; i < 3; ++i) {
-    get();
-    EXPECT_EQ(answered(kOk), kOk);
-  }
-  EXPECT_EQ(ends_->origins.size(), 1U);
-  EXPECT_EQ(ends_->released, 3);
-}
-
-TEST_F(Engine, SendsALargeBodyUnchanged) {
-  open();
-  const std::string body(1'000'000, 'b');
-  client_->send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
-  std::string got = origin().take();
-  for (std::size_t at = 0; at < body.size(); at += 50'000) {
-    client_->send(std::string_view(body).substr(at, 50'000));
-    got += origin().take();
-  }
-  EXPECT_THAT(got, EndsWith("\r\n\r\n" + body));
-  EXPECT_EQ(answered(kOk), kOk);
-  EXPECT_EQ(ends_->released, 1);
-}
-
-TEST_F(Engine, HonoursCloseOfEitherSide) {
-  get();
-  EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
-            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_EQ(ends_->released, 0);
-  forwarded("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-  EXPECT_EQ(ends_->origins.size(), 2U);
-  EXPECT_THAT(answered(kOk), HasSubstr("Connection: close\r\n"));
-  EXPECT_TRUE(client_->ended());
-  EXPECT_EQ(ends_->released, 1);
-}
-
-TEST_F(Engine, NamesHopAndReasonOfAFailure) {
-  open();
-  ends_->failures = {
-      {base::Hop::overlay, make_error_code(base::Errc::no_such_service), {}},
-      {base::Hop::overlay, make_error_code(base::Errc::not_hosted), {}},
-      {base::Hop::share, make_error_code(base::Errc::target_refused), {}},
-      {base::Hop::share, make_error_code(base::Errc::target_timed_out), {}},
-  };
-  EXPECT_THAT(exchange(kGet), StartsWith("HTTP/1.1 404 Not Found\r\n"
-                                         "Simplon-Error: hop=overlay; reason=no_such_service\r\n"));
-  EXPECT_THAT(exchange(kGet), StartsWith("HTTP/1.1 503 Service Unavailable\r\n"
-                                         "Simplon-Error: hop=overlay; reason=not_hosted\r\n"));
-  EXPECT_THAT(exchange(kGet), StartsWith("HTTP/1.1 502 Bad Gateway\r\n"
-                                         "Simplon-Error: hop=share; reason=target_refused\r\n"));
-  EXPECT_THAT(exchange("GET / HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\n\r\n"),
-              AllOf(StartsWith("HTTP/1.1 504 Gateway Timeout\r\n"),
-                    HasSubstr("Content-Type: application/json\r\n"),
-                    HasSubstr("\"reason\":\"target_timed_out\"")));
-  EXPECT_FALSE(client_->gone()) << "an answer of ours leaves the connection in order";
-}
-
-TEST_F(Engine, Answers404ForAHostThatNoShareHas) {
-  EXPECT_THAT(exchange("GET / HTTP/1.1\r\nHost: unknown\r\n\r\n"),
-              AllOf(StartsWith("HTTP/1.1 404 "), HasSubstr("reason=no_such_service")));
-  EXPECT_EQ(ends_->connects, 0);
-}
-
-TEST_F(Engine, ReportsTheRefusalOfAFarEnd) {
-  ends_->refusal = [] {
-    return base::Failure{base::Hop::share, make_error_code(base::Errc::not_permitted), {}};
-  };
-  get();
-  origin().close();
-  EXPECT_THAT(client_->take(),
-              AllOf(StartsWith("HTTP/1.1 403 "), HasSubstr("hop=share; reason=not_permitted")));
-}
-
 TEST_F(Engine, TriesAgainWhenTheFarEndWasDraining) {
   bool draining = true;
   ends_->refusal = [&draining]() -> std::optional<base::Failure> {
@@ -176,6 +104,19 @@ TEST_F(Engine, ClosesIdleConnectionsOnDrain) {
   answered(kOk);
   drain_->request();
   EXPECT_TRUE(client_->ended());
+}
+
+TEST_F(Engine, LeavesAStuckUploadWhenTheConnectionIsCutHere) {
+  open();
+  client_->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+  origin().stop_reading(true);
+  client_->send(std::string(400'000, 'x'));
+  ASSERT_TRUE(client_->blocked());
+  served_->reset(base::Errc::draining);
+  client_->settle();
+  EXPECT_EQ(ends_->outcomes.size(), 1U);
+  origin().stop_reading(false);
+  EXPECT_TRUE(origin().failure());
 }
 
 TEST_F(Engine, LeavesWithTheClient) {

@@ -8,34 +8,6 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
-TEST_F(Engine, PassesConditionsRangesCodingsAndValidatorsUnchanged) {
-  const std::string request =
-      "GET /v HTTP/1.1\r\nHost: h\r\nRange: bytes=0-1\r\nIf-None-Match: \"a\"\r\n"
-      "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\nAccept-Encoding: gzip, br;q=0.5\r\n"
-      "Accept: */*\r\nCache-Control: no-cache\r\nDNT: 1\r\n\r\n";
-  EXPECT_EQ(forwarded(request), request);
-  const std::string response =
-      "HTTP/1.1 206 Partial Content\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: s/1\r\n"
-      "ETag: W/\"a\"\r\nContent-Range: bytes 0-1/9\r\nContent-Encoding: gzip\r\nVary: Accept\r\n"
-      "Cache-Control: private\r\nLocation: http://elsewhere/\r\nContent-Length: 2\r\n\r\nxy";
-  EXPECT_EQ(answered(response), response);
-}
-
-TEST_F(Engine, KeepsTheOrderNumberAndCaseOfRepeatedFields) {
-  const std::string response =
-      "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/\r\nX-A: 1\r\nset-cookie: b=2, c\r\nX-a: 2\r\n"
-      "Set-Cookie: a=3\r\nContent-Length: 0\r\n\r\n";
-  get();
-  EXPECT_EQ(answered(response), response);
-}
-
-TEST_F(Engine, PassesEightBitBytesOfFieldsAndReasons) {
-  EXPECT_THAT(forwarded("GET / HTTP/1.1\r\nHost: h\r\nX: gr\xC3\xBC\xDF\r\n\r\n"),
-              HasSubstr("X: gr\xC3\xBC\xDF\r\n"));
-  const std::string response = "HTTP/1.1 404 Nicht gefunden \xC3\xA4\r\nContent-Length: 0\r\n\r\n";
-  EXPECT_EQ(answered(response), response);
-}
-
 TEST_F(Engine, InventsNoFields) {
   EXPECT_EQ(forwarded("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), kGet) << "no User-Agent, no Accept";
   EXPECT_EQ(answered("HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"),
@@ -67,18 +39,6 @@ TEST_F(Engine, AppendsToWhatProxiesBeforeItSaidOrReplacesIt) {
   client_->send(request);
   EXPECT_THAT(origin().take(),
               AllOf(HasSubstr("X-Forwarded-For: 192.0.2.1\r\n"), Not(HasSubstr("203.0.113.1"))));
-}
-
-TEST_F(Engine, DropsAnOriginsSimplonErrorWhereItsTargetIs) {
-  const std::string response =
-      "HTTP/1.1 502 Bad Gateway\r\nSimplon-Error: hop=share; reason=target_refused\r\n"
-      "Content-Length: 0\r\n\r\n";
-  open({.hop = base::Hop::access});
-  get();
-  EXPECT_EQ(answered(response), response) << "the share's word";
-  open({.hop = base::Hop::share});
-  get();
-  EXPECT_THAT(answered(response), Not(HasSubstr("Simplon-Error"))) << "a target has none";
 }
 
 }  // namespace

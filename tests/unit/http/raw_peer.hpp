@@ -26,6 +26,8 @@ class RawPeer {
   }
 
   RawPeer& send(std::string_view text) {
+    const std::size_t size = text.size();
+    blocked_ = false;
     while (!text.empty()) {
       const auto put = stream_->try_write(net::as_buffer(text));
       if (put) {
@@ -46,6 +48,7 @@ class RawPeer {
         }
       }
     }
+    sent_ += size - text.size();
     settle();
     return *this;
   }
@@ -53,6 +56,12 @@ class RawPeer {
   /// What came since the last call.
   std::string take() {
     settle();
+    return std::exchange(in_, {});
+  }
+  /// The same without letting the loop run.
+  std::string take_now() {
+    while (read()) {
+    }
     return std::exchange(in_, {});
   }
   const std::string& received() {
@@ -76,7 +85,10 @@ class RawPeer {
     return failure_;
   }
   bool gone() { return ended() || failure(); }
+  /// The last send() could not place all it had.
   bool blocked() const { return blocked_; }
+  /// Bytes that were taken from us.
+  std::size_t sent() const { return sent_; }
   bool write_failed() const { return failed_write_; }
   net::Stream& stream() { return *stream_; }
 
@@ -101,6 +113,7 @@ class RawPeer {
   net::StreamPtr stream_;
   std::string in_;
   std::error_code failure_;
+  std::size_t sent_ = 0;
   bool ended_ = false;
   bool stopped_reading_ = false;
   bool blocked_ = false;
