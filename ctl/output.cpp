@@ -4,6 +4,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include "ctl/http_details.hpp"
 #include "ctl/table.hpp"
 
 namespace simplon::ctl {
@@ -136,7 +137,6 @@ std::string tunnel_details(const v1::Tunnel& tunnel, Clock::time_point now) {
     values.insert(values.end(), {{"service", address_of(tunnel)},
                                  {"target", tunnel.share().target()},
                                  {"public", tunnel.share().public_() ? "yes" : "no"},
-                                 {"host header", tunnel.share().host_header()},
                                  {"overlay", tunnel.share().overlay()}});
   } else if (tunnel.has_access()) {
     values.insert(values.end(),
@@ -149,6 +149,8 @@ std::string tunnel_details(const v1::Tunnel& tunnel, Clock::time_point now) {
                                  {"listen", tunnel.frontend().listen()},
                                  {"overlay", tunnel.frontend().overlay()}});
   }
+  const auto http = http_details(tunnel);
+  values.insert(values.end(), http.begin(), http.end());
   values.insert(values.end(),
                 {{"labels", labels(tunnel)},
                  {"age", age(tunnel.create_time(), now)},
@@ -157,6 +159,7 @@ std::string tunnel_details(const v1::Tunnel& tunnel, Clock::time_point now) {
                                      std::to_string(counters.open_connections()) + " open)"},
                  {"requests", std::to_string(counters.requests()) + " (" +
                                   std::to_string(counters.failures()) + " failed)"},
+                 {"refused", refused_details(counters)},
                  {"bytes", std::to_string(counters.bytes_in()) + " in, " +
                                std::to_string(counters.bytes_out()) + " out"}});
   std::string out = fields(values);

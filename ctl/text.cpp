@@ -1,6 +1,7 @@
 #include "ctl/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
 #include <limits>
@@ -167,6 +168,86 @@ std::expected<std::chrono::milliseconds, std::string> parse_duration(std::string
     return wrong();
   }
   return std::chrono::milliseconds(value * scale);
+}
+
+std::string duration_text(std::chrono::milliseconds duration) {
+  const std::int64_t count = duration.count();
+  if (count == 0) {
+    return "none";
+  }
+  std::int64_t scale = 1;
+  std::string_view unit = "ms";
+  for (const auto& [name, milliseconds] : {std::pair<std::string_view, std::int64_t>{"s", 1000},
+                                           {"m", 60'000},
+                                           {"h", 3'600'000},
+                                           {"d", 86'400'000}}) {
+    // "60s" and "120s" are said like that, and so is "36h".
+    if (count % milliseconds == 0 && (milliseconds == 1000 || count / milliseconds > 2)) {
+      scale = milliseconds;
+      unit = name;
+    }
+  }
+  return std::to_string(count / scale).append(unit);
+}
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, std::uint64_t>, 4> kSizes{
+    {{"KiB", 1ULL << 10}, {"MiB", 1ULL << 20}, {"GiB", 1ULL << 30}, {"TiB", 1ULL << 40}}};
+
+}  // namespace
+
+std::expected<std::uint64_t, std::string> parse_size(std::string_view typed, bool with_unit) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(typed.data(), typed.data() + typed.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(typed.data() + typed.size() - end));
+  std::uint64_t scale = unit.empty() ? 1 : 0;
+  for (const auto& [name, bytes] : kSizes) {
+    if (with_unit && unit == name) {
+      scale = bytes;
+    }
+  }
+  if (error != std::errc{} || value == 0 || scale == 0 || value > INT64_MAX / scale) {
+    return std::unexpected(in_quotes(typed) +
+                           (with_unit ? " is not a size; write bytes, 64KiB, 10MiB or 1GiB"
+                                      : " is not a number, at least 1"));
+  }
+  return value * scale;
+}
+
+std::string size_text(std::uint64_t bytes) {
+  std::string out = std::to_string(bytes);
+  for (const auto& [name, scale] : kSizes) {
+    if (bytes != 0 && bytes % scale == 0) {
+      out = std::to_string(bytes / scale).append(name);
+    }
+  }
+  return out;
+}
+
+std::expected<HeaderRule, std::string> parse_header_rule(std::string_view typed) {
+  HeaderRule out;
+  std::string_view rest = typed;
+  if (rest.starts_with('+') || rest.starts_with('-')) {
+    out.action = rest.front();
+    rest.remove_prefix(1);
+  }
+  const auto colon = rest.find(':');
+  if (out.action == '-' && (colon != std::string_view::npos || rest.empty())) {
+    return std::unexpected(in_quotes(typed) + " has more than a name behind \"-\"; write -NAME");
+  }
+  if (out.action != '-' && (colon == std::string_view::npos || colon == 0)) {
+    return std::unexpected(in_quotes(typed) +
+                           " is no rule; write 'NAME: VALUE', '+NAME: VALUE' or '-NAME'");
+  }
+  out.name = rest.substr(0, colon);
+  if (out.action != '-') {
+    std::string_view value = rest.substr(colon + 1);
+    const auto first = value.find_first_not_of(" \t");
+    value.remove_prefix(std::min(first, value.size()));
+    out.value = value;
+  }
+  return out;
 }
 
 }  // namespace simplon::ctl

@@ -9,6 +9,7 @@
 
 #include "ctl/agent_link.hpp"
 #include "ctl/cli.hpp"
+#include "ctl/http_options.hpp"
 #include "ctl/interrupt.hpp"
 #include "ctl/output.hpp"
 #include "ctl/text.hpp"
@@ -31,6 +32,7 @@ struct Common {
   std::string overlay;
   std::vector<std::string> labels;
   bool foreground = false;
+  HttpOptions http;
 };
 
 void add_common(CLI::App& command, Common& common) {
@@ -206,7 +208,7 @@ void add_share(CLI::App& app, Context& context) {
   struct Options : Common {
     std::string target;
     std::string service;
-    std::string host_header;
+    HeaderOptions headers;
     bool open_to_frontends = false;
   };
   auto options = std::make_shared<Options>();
@@ -216,6 +218,7 @@ void add_share(CLI::App& app, Context& context) {
       "  simplonctl share 3000                               http://localhost:3000, name chosen\n"
       "  simplonctl share http://localhost:9090 --name demo --public\n"
       "  simplonctl share unix:./app.sock --name app\n"
+      "  simplonctl share 3000 --request-header 'X-Env: test' --response-header -Server\n"
       "  simplonctl share tcp://localhost:5432 --name db     raw bytes, for access --tcp\n"
       "  simplonctl share h2c://localhost:50051 --name rpc   gRPC: HTTP/2 with prior knowledge\n"
       "Prints the name by which the overlay knows it, once that works.");
@@ -227,11 +230,9 @@ void add_share(CLI::App& app, Context& context) {
   command->add_flag("--public", options->open_to_frontends, "Let frontends reach it, too");
   command->add_option("--service", options->service, "Name on the overlay; default: --name's")
       ->type_name("NAME");
-  command
-      ->add_option("--host-header", options->host_header,
-                   "Host header for the target; default: the client's")
-      ->type_name("HOST");
   add_common(*command, *options);
+  options->headers.add_to(*command);
+  options->http.add_to(*command, true);
   command->callback([options, &context] {
     context.run = [options, &context]() -> Outcome {
       auto target = parse_target(options->target, std::filesystem::current_path().string());
@@ -243,7 +244,12 @@ void add_share(CLI::App& app, Context& context) {
       share->set_service(options->service);
       share->set_overlay(options->overlay);
       share->set_public_(options->open_to_frontends);
-      share->set_host_header(options->host_header);
+      if (auto filled = options->headers.fill(*share); !filled) {
+        return filled;
+      }
+      if (auto filled = options->http.fill(*share); !filled) {
+        return filled;
+      }
       return create(context, *options);
     };
   });
@@ -254,6 +260,7 @@ void add_access(CLI::App& app, Context& context) {
     std::string service;
     std::string listen;
     bool tcp = false;
+    std::vector<std::string> trusted;
   };
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("access", "Reach a share through a local address");
@@ -271,6 +278,8 @@ void add_access(CLI::App& app, Context& context) {
       ->type_name("ADDR:PORT");
   command->add_flag("--tcp", options->tcp, "Pass bytes untouched instead of HTTP");
   add_common(*command, *options);
+  add_trust_proxy(*command, options->trusted, false);
+  options->http.add_to(*command, false);
   command->callback([options, &context] {
     context.run = [options, &context]() -> Outcome {
       auto* access = options->tunnel.mutable_access();
@@ -279,6 +288,10 @@ void add_access(CLI::App& app, Context& context) {
       access->set_protocol(options->tcp ? v1::PROTOCOL_TCP : v1::PROTOCOL_HTTP);
       if (auto put = put_listen(options->listen, *access->mutable_listen()); !put) {
         return put;
+      }
+      access->mutable_trusted_proxies()->Assign(options->trusted.begin(), options->trusted.end());
+      if (auto filled = options->http.fill(*access); !filled) {
+        return filled;
       }
       return create(context, *options);
     };
@@ -289,6 +302,7 @@ void add_frontend(CLI::App& app, Context& context) {
   struct Options : Common {
     std::string zone;
     std::string listen;
+    std::vector<std::string> trusted;
   };
   auto options = std::make_shared<Options>();
   auto* command =
@@ -306,6 +320,8 @@ void add_frontend(CLI::App& app, Context& context) {
                    "Where; default: a free loopback port, which it keeps")
       ->type_name("ADDR:PORT");
   add_common(*command, *options);
+  add_trust_proxy(*command, options->trusted, true);
+  options->http.add_to(*command, false);
   command->callback([options, &context] {
     context.run = [options, &context]() -> Outcome {
       auto* frontend = options->tunnel.mutable_frontend();
@@ -313,6 +329,10 @@ void add_frontend(CLI::App& app, Context& context) {
       frontend->set_overlay(options->overlay);
       if (auto put = put_listen(options->listen, *frontend->mutable_listen()); !put) {
         return put;
+      }
+      frontend->mutable_trusted_proxies()->Assign(options->trusted.begin(), options->trusted.end());
+      if (auto filled = options->http.fill(*frontend); !filled) {
+        return filled;
       }
       return create(context, *options);
     };

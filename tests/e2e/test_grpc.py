@@ -4,44 +4,9 @@ import subprocess
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pool, message_factory
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
-    ProtoReflectionDescriptorDatabase,
-)
 
+from api import Client
 from programs import ANSWER
-
-
-class Client:
-    """Calls of services that were learned by reflection; arguments and answers are messages."""
-
-    def __init__(self, socket):
-        self.channel = grpc.insecure_channel(
-            f"unix:{socket}", options=[("grpc.use_local_subchannel_pool", 1)]
-        )
-        self.database = ProtoReflectionDescriptorDatabase(self.channel)
-        self.pool = descriptor_pool.DescriptorPool(self.database)
-
-    def services(self):
-        return set(self.database.get_services())
-
-    def call(self, method, /, **fields):
-        service, name = method.split("/")
-        found = self.pool.FindServiceByName(service).FindMethodByName(name)
-        request = message_factory.GetMessageClass(found.input_type)(**fields)
-        answer = message_factory.GetMessageClass(found.output_type)
-        stub = self.channel.unary_unary(
-            f"/{service}/{name}",
-            request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=answer.FromString,
-        )
-        return stub(request, timeout=ANSWER)
-
-    def agent(self, method, /, **fields):
-        return self.call(f"simplon.v1.Agent/{method}", **fields)
-
-    def hub(self, method, /, **fields):
-        return self.call(f"simplon.v1.Hub/{method}", **fields)
 
 
 @pytest.fixture

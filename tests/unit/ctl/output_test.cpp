@@ -57,6 +57,38 @@ TEST(Output, JsonHasEveryFieldSoThatAScriptNeedsNoDefaults) {
   EXPECT_TRUE(json.ends_with("}\n"));
 }
 
+TEST(Output, WhatWasChosenAboutHttpIsShownAndNothingElse) {
+  auto tunnel = demo();
+  const auto now = system_clock::now();
+  const auto plain = tunnel_details(tunnel, now);
+  for (const auto* word : {"timeouts:", "limits:", "via:", "header:", "refused:"}) {
+    EXPECT_EQ(plain.find(word), std::string::npos) << word << "\n" << plain;
+  }
+  auto& share = *tunnel.mutable_share();
+  share.set_host_header("app.internal");
+  auto* rule = share.add_request_headers();
+  rule->set_action(v1::HeaderRule::ACTION_ADD);
+  rule->set_name("X-A");
+  rule->set_value("\x1b[31m");
+  rule = share.add_response_headers();
+  rule->set_action(v1::HeaderRule::ACTION_REMOVE);
+  rule->set_name("Server");
+  share.mutable_http()->mutable_timeouts()->mutable_first_byte()->set_seconds(10);
+  share.mutable_http()->mutable_timeouts()->mutable_idle();
+  share.mutable_http()->mutable_limits()->set_request_body_bytes(10 << 20);
+  share.mutable_http()->set_via(v1::VIA_OFF);
+  (*tunnel.mutable_status()->mutable_counters()->mutable_refused())[503] = 2;
+  (*tunnel.mutable_status()->mutable_counters()->mutable_refused())[431] = 1;
+  const auto text = tunnel_details(tunnel, now);
+  for (const auto* line :
+       {"host header:      app.internal\n", "request header:   +X-A: ?[31m\n",
+        "response header:  -Server\n", "timeouts:         idle none, first-byte 10s\n",
+        "limits:           body 10MiB\n", "via:              off\n",
+        "refused:          431: 1, 503: 2\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+  }
+}
+
 TEST(Output, AnAgeIsRoundedDownToItsUnit) {
   google::protobuf::Timestamp since;
   const auto after = [](long seconds) {

@@ -100,5 +100,58 @@ TEST(Duration, WhatIsNoDurationIsRefused) {
   }
 }
 
+TEST(Duration, IsToldAsPeopleWouldWriteIt) {
+  EXPECT_EQ(duration_text(0ms), "none");
+  EXPECT_EQ(duration_text(1500ms), "1500ms");
+  EXPECT_EQ(duration_text(60s), "60s");
+  EXPECT_EQ(duration_text(120s), "120s");
+  EXPECT_EQ(duration_text(5min), "5m");
+  EXPECT_EQ(duration_text(36h), "36h");
+  EXPECT_EQ(duration_text(365 * 24h), "365d");
+  for (const auto duration : {1ms, 999ms, 60'000ms, 7'200'000ms, 86'400'000ms}) {
+    EXPECT_EQ(parse_duration(duration_text(duration)), duration);
+  }
+}
+
+TEST(Size, IsBytesOrHasABinaryUnit) {
+  EXPECT_EQ(parse_size("1000", true), 1000U);
+  EXPECT_EQ(parse_size("64KiB", true), 65536U);
+  EXPECT_EQ(parse_size("10MiB", true), 10U << 20);
+  EXPECT_EQ(parse_size("1TiB", true), 1ULL << 40);
+  EXPECT_EQ(parse_size("9223372036854775807", true), INT64_MAX);
+  EXPECT_EQ(size_text(65536), "64KiB");
+  EXPECT_EQ(size_text(1000), "1000");
+  EXPECT_EQ(size_text(10 << 20), "10MiB");
+}
+
+TEST(Size, WhatIsNoSizeIsRefused) {
+  for (const auto* typed : {"", "0", "-1", "KiB", "10MB", "10mib", "10 MiB", "1.5MiB",
+                            "9223372036854775808", "99999999999TiB", "0x10"}) {
+    EXPECT_FALSE(parse_size(typed, true)) << typed;
+  }
+  EXPECT_FALSE(parse_size("1KiB", false));
+}
+
+std::string rule(std::string_view typed) {
+  const auto parsed = parse_header_rule(typed);
+  return parsed ? std::string(1, parsed->action) + "|" + parsed->name + "|" + parsed->value
+                : "error: " + parsed.error();
+}
+
+TEST(HeaderRule, SetsAddsOrRemoves) {
+  EXPECT_EQ(rule("X-A: 1"), "=|X-A|1");
+  EXPECT_EQ(rule("X-A:1: 2"), "=|X-A|1: 2");
+  EXPECT_EQ(rule("X-A: "), "=|X-A|");
+  EXPECT_EQ(rule("X-A:"), "=|X-A|");
+  EXPECT_EQ(rule("+X-A: a b"), "+|X-A|a b");
+  EXPECT_EQ(rule("-X-A"), "-|X-A|");
+}
+
+TEST(HeaderRule, WhatIsNoRuleIsRefused) {
+  for (const auto* typed : {"", "X-A", ": 1", "+X-A", "+: 1", "-", "-X-A: 1"}) {
+    EXPECT_TRUE(rule(typed).starts_with("error: ")) << typed;
+  }
+}
+
 }  // namespace
 }  // namespace simplon::ctl
