@@ -164,6 +164,12 @@ class MemoryStream final : public Stream {
 
   void stop_wait(Event) override {}
 
+  void start_end_watch() override {
+    if (in_->failure && !closed()) {
+      tell_end_watcher();
+    }
+  }
+
   // The written bytes stay readable for the other end; there is nothing to wait for.
   void do_close() override {
     out_->ended = true;
@@ -179,6 +185,7 @@ class MemoryStream final : public Stream {
       out_->failure = reason ? reason : make_error_code(Errc::reset);
       if (out_->reader != nullptr) {
         out_->reader->wake(Event::readable);
+        out_->reader->tell_end_watcher();
       }
     }
   }
@@ -189,6 +196,9 @@ class MemoryStream final : public Stream {
     in_->failure = reason;
     in_->abandoned = true;
     detach();
+    if (out_->reader != nullptr) {
+      out_->reader->tell_end_watcher();  // behind who waits, and learns the reason
+    }
   }
 
   void detach() {

@@ -137,6 +137,22 @@ class SocketStream final : public Stream {
   // The reactor's wait stays: it costs nothing, and the next wait of that event takes it over.
   void stop_wait(Event) override {}
 
+  // The reactor reports a failed connection although nobody reads. Once only: urgent data and the
+  // end of both directions are reported here, too, and would be for ever.
+  void start_end_watch() override {
+    if (failure_) {
+      tell_end_watcher();
+    } else if (!closed() && !std::exchange(end_wait_, true)) {
+      socket_.async_wait(
+          asio::posix::descriptor_base::wait_error,
+          [weak = weak_from_this()](boost::system::error_code error) {
+            if (const auto self = std::static_pointer_cast<SocketStream>(weak.lock())) {
+              self->look_for_reset(error);
+            }
+          });
+    }
+  }
+
   void do_close() override {
     if (failure_ || (sending_ended_ && ended_)) {
       abandon();
@@ -182,6 +198,21 @@ class SocketStream final : public Stream {
     }
   }
 
+  void look_for_reset(boost::system::error_code aborted) {
+    if (aborted || closed()) {
+      return;
+    }
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) {
+      (void)failed(error);
+    }
+    if (failure_) {
+      tell_end_watcher();
+    }
+  }
+
   // One buffer a turn, so that a peer that keeps sending does not keep the loop.
   void discard() {
     std::array<std::byte, 16 * 1024> scrap;
@@ -212,6 +243,7 @@ class SocketStream final : public Stream {
   bool sending_ended_ = false;  // ours
   bool read_wait_ = false;      // the reactor has a wait of ours
   bool write_wait_ = false;
+  bool end_wait_ = false;
 };
 
 }  // namespace

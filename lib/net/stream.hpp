@@ -60,8 +60,8 @@ class Waiter {
   ~Waiter() = default;
 };
 
-/// Learns that a stream was ended, although no wait on it is pending: on this side, and by the peer
-/// where the kind of stream sees that unasked (streams of a session).
+/// Learns that a stream was ended, although no wait on it is pending: on this side, or by the
+/// peer's reset. An end in order behind unread bytes is not told.
 class EndWatcher {
  public:
   virtual void ended() = 0;
@@ -112,7 +112,12 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool closed() const { return state_ != State::open; }
   /// Calls the watcher once, from a later handler, after close() or reset() of this end, or the
   /// peer's reset. One at a time; null forgets it.
-  void watch_end(EndWatcher* watcher) { end_watcher_ = watcher; }
+  void watch_end(EndWatcher* watcher) {
+    end_watcher_ = watcher;
+    if (watcher != nullptr) {
+      start_end_watch();
+    }
+  }
 
   /// Whether the peer of this kind of stream learns the reason given to reset().
   virtual bool carries_reason() const { return false; }
@@ -125,6 +130,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   virtual void start_wait(Event event) = 0;
   /// The wait was cancelled or timed out. A late notify() does no harm.
   virtual void stop_wait(Event event) = 0;
+  /// From now on the peer's reset calls tell_end_watcher(), also one that has happened. May be
+  /// called again.
+  virtual void start_end_watch() {}
   /// Flush what is staged, at most until kCloseTimeout from now, then free the resources.
   /// Implementations keep themselves alive with shared_from_this() while they flush.
   virtual void do_close() = 0;
@@ -137,8 +145,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void notify_later(Event event, std::error_code error = {});
   /// Wakes all waiters, later.
   void notify_all(std::error_code error);
-  /// Both directions are over, whoever ended them: for kinds that learn of the peer's reset by
-  /// themselves, although nothing waits.
+  /// Both directions are over, whoever ended them.
   void tell_end_watcher();
   bool waiting(Event event) const { return slot(event).waiter != nullptr; }
 

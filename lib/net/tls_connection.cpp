@@ -395,6 +395,12 @@ void TlsConnection::ready(Event event, std::error_code error) {
   }
 }
 
+void TlsConnection::start_end_watch() {
+  if (!released_) {
+    transport_->watch_end(this);
+  }
+}
+
 void TlsConnection::do_close() {
   stage_close_notify();
   flush();
@@ -427,6 +433,7 @@ void TlsConnection::do_reset(std::error_code reason) {
 
 void TlsConnection::release_transport() {
   released_ = true;
+  transport_->watch_end(nullptr);
   for (const Event event : {Event::readable, Event::writable, Event::flushed}) {
     transport_->cancel_wait(event);
   }

@@ -29,7 +29,7 @@ class TlsBatch {
   std::vector<std::byte> rest_;  // what did not fit, after what is in buffer_
 };
 
-class TlsConnection final : public TlsStream, private Waiter {
+class TlsConnection final : public TlsStream, private Waiter, private EndWatcher {
  public:
   TlsConnection(StreamPtr transport, std::shared_ptr<const TlsContext> context);
   ~TlsConnection() override;
@@ -50,6 +50,7 @@ class TlsConnection final : public TlsStream, private Waiter {
  protected:
   void start_wait(Event event) override;
   void stop_wait(Event event) override;
+  void start_end_watch() override;
   void do_close() override;
   void do_reset(std::error_code reason) override;
 
@@ -59,6 +60,7 @@ class TlsConnection final : public TlsStream, private Waiter {
 
   /// Of the transport.
   void ready(Event event, std::error_code error) override;
+  void ended() override { tell_end_watcher(); }
 
   Step after_failed_read(int result);
   bool output_full() const;

@@ -79,6 +79,12 @@ class OpenedStream final : public net::Stream, private net::Waiter, private net:
     }
   }
 
+  void start_end_watch() override {
+    if (!closed()) {
+      below_->watch_end(this);
+    }
+  }
+
   void do_close() override {
     const auto keep = shared_from_this();
     give_up();

@@ -214,6 +214,7 @@ class SessionStream final : public net::Stream {
  protected:
   void start_wait(net::Event event) override;
   void stop_wait(net::Event event) override;
+  void start_end_watch() override;
   void do_close() override;
   void do_reset(std::error_code reason) override;
 

@@ -99,6 +99,12 @@ void SessionStream::stop_wait(Event event) {
   }
 }
 
+void SessionStream::start_end_watch() {
+  if (send_failure_ && (!received_fin_ || queue_.empty())) {
+    tell_end_watcher();
+  }
+}
+
 void SessionStream::do_close() {
   const bool unread = !queue_.empty() || !direct_.empty();
   drop_unread();

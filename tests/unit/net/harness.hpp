@@ -136,4 +136,11 @@ class Probe final : public Waiter {
   std::error_code error;
 };
 
+/// The same for the end of a stream.
+class EndProbe final : public EndWatcher {
+ public:
+  void ended() override { ++calls; }
+  int calls = 0;
+};
+
 }  // namespace simplon::net::test

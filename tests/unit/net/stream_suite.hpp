@@ -223,6 +223,34 @@ TEST_P(StreamSuite, AReasonArrivesWhereItIsCarried) {
   EXPECT_FALSE(there->try_write(as_buffer("x")));
 }
 
+// Nobody reads or writes: whoever holds this stream waits for something else.
+TEST_P(StreamSuite, AResetIsToldToWhoWatchesForTheEnd) {
+  EXPECT_TRUE(run(loop, send(there, "never read")));
+  EXPECT_TRUE(run(loop, send(here, "not read, either")));
+  settle(loop);
+  EndProbe early;
+  there->watch_end(&early);
+  settle(loop);
+  EXPECT_EQ(early.calls, 0);
+  here->reset();
+  ASSERT_TRUE(run_until(loop, [&] { return early.calls == 1; }));
+  EndProbe late;
+  there->watch_end(&late);
+  EXPECT_EQ(late.calls, 0) << "called from within";
+  ASSERT_TRUE(run_until(loop, [&] { return late.calls == 1; }));
+}
+
+TEST_P(StreamSuite, AnEndOfThePeersDirectionIsNotToldAsAReset) {
+  EXPECT_TRUE(run(loop, send(here, "not read", true)));
+  EndProbe watcher;
+  there->watch_end(&watcher);
+  settle(loop);
+  EXPECT_EQ(run(loop, read_to_end(there)), "not read");
+  settle(loop);
+  EXPECT_EQ(watcher.calls, 0);
+  there->watch_end(nullptr);
+}
+
 TEST_P(StreamSuite, AWriterOfAStreamThatIsResetWakes) {
   ASSERT_LT(fill(*here), GetParam().holds_at_most);
   Probe writer;
