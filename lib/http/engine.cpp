@@ -125,6 +125,9 @@ net::awaitable<void> serve(net::StreamPtr client, std::shared_ptr<Ends> ends,
   connection.client.reset();
   auto streams = std::move(unparsed->streams);
   net::SpliceOptions options;
+  if (unparsed->upgrade) {
+    options.idle_timeout = connection.policy->timeouts.websocket_idle;
+  }
   options.counters = std::move(unparsed->counters);
   const auto passed = co_await net::splice(std::move(streams.client), std::move(streams.upstream),
                                            std::move(options));

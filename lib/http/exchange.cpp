@@ -170,6 +170,9 @@ void Exchange::client_changed(std::error_code error) {
 
 void Exchange::ended() { client_changed(make_error_code(Errc::closed)); }
 
+// What the client is still waiting for has no limit but those of the policy: a long poll, an upload
+// that the upstream takes its time to read, a stream of events that is quiet. That the client was
+// reset is told by its stream, also where nobody reads it because its buffer is full.
 void Exchange::arm_upstream_deadline() {
   if (!upstream_.stream) {
     return;
@@ -177,9 +180,6 @@ void Exchange::arm_upstream_deadline() {
   net::TimePoint when = awaiting_head_ ? response_deadline_ : net::TimePoint::max();
   if (client_.ended()) {
     when = std::min(when, over_at(connection_.now(), policy_.timeouts.half_closed));
-  } else if (client_.full()) {
-    // Nobody reads the client now, so nobody would see it go.
-    when = std::min(when, over_at(connection_.now(), policy_.timeouts.idle));
   }
   if (when != net::TimePoint::max() || deadline_set_) {
     deadline_set_ = when != net::TimePoint::max();

@@ -50,6 +50,11 @@ class PrefixedStream final : public net::Stream, private net::Waiter, private ne
     }
   }
   void stop_wait(Event event) override { inner_->cancel_wait(event); }
+  void start_end_watch() override {
+    if (!closed()) {
+      inner_->watch_end(this);
+    }
+  }
   void do_close() override {
     forget_waits();
     inner_->close();

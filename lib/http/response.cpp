@@ -170,7 +170,7 @@ net::awaitable<Exchange::End> Exchange::relay(const Delivery& delivery) {
     if (batch.consumed() != 0 && !inlet_->bytes().empty()) {
       continue;
     }
-    if (client_.ended() || client_.full()) {
+    if (client_.ended()) {
       arm_upstream_deadline();
     }
     const auto got = co_await inlet_->fill();
