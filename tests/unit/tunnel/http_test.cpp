@@ -120,62 +120,6 @@ TEST_F(TunnelTest, AFrontendDoesNotReachAShareThatIsNotPublic) {
   EXPECT_EQ(hop(*guest_.status("front"), kFarEndHop).state, HopState::starting);
 }
 
-TEST_F(TunnelTest, ADeadTargetIsA502ThatNamesIt) {
-  share("demo", dead_port());
-  Client client(loop_, address(access("demo")));
-  const std::string answer = client.get("/", "a");
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 502"));
-  EXPECT_THAT(answer, HasSubstr("Simplon-Error: hop=target; reason=target_refused"));
-  const Status status = *host_.status("demo");
-  EXPECT_EQ(status.phase, Phase::active);
-  EXPECT_THAT(status.message, HasSubstr("connection refused"));
-  EXPECT_THAT(status.message, StartsWith("target localhost:"));
-  EXPECT_EQ(status.counters.failures, 1U);
-}
-
-TEST_F(TunnelTest, AServiceThatNobodyHasIsA404AndOneThatIsNotHostedA503) {
-  Client client(loop_, address(access("nobody")));
-  std::string answer = client.get("/", "a");
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 404"));
-  EXPECT_THAT(answer, HasSubstr("reason=no_such_service"));
-  EXPECT_THAT(guest_.status("nobody-access")->message, HasSubstr("service \"nobody\""));
-
-  Origin origin(loop_, http_origin());
-  const TunnelPtr shared = share("gone", origin.target("http"));
-  bool released = false;
-  host_.stop(*shared, std::chrono::seconds(0), [&] { released = true; });
-  ASSERT_TRUE(until([&] { return released; }));
-  Client second(loop_, address(access("gone")));
-  answer = second.get("/", "a");
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503"));
-  EXPECT_THAT(answer, HasSubstr("reason=not_hosted"));
-}
-
-TEST_F(TunnelTest, ALostLinkIsA503AndAnAgentThatDoesNotAnswerA504) {
-  std::vector<std::unique_ptr<overlay::Inbound>> kept;
-  auto listener = net::test::run(
-      loop_, host_network_.listen({.service = "mute"},
-                                  [&](auto inbound) { kept.push_back(std::move(inbound)); }));
-  const TunnelPtr entry = access("mute");
-  {
-    Client client(loop_, address(entry));
-    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ASSERT_TRUE(until([&] { return !kept.empty(); }));
-    clock_.advance(kEntryConnect + std::chrono::seconds(1));
-    const std::string answer = client.until("\r\n\r\n");
-    EXPECT_THAT(answer, StartsWith("HTTP/1.1 504"));
-    EXPECT_THAT(answer, HasSubstr("hop=overlay; reason=timed_out"));
-  }
-  guest_network_.set_link(overlay::LinkState::down, "the hub does not answer");
-  EXPECT_EQ(guest_.status("mute-access")->phase, Phase::degraded);
-  EXPECT_THAT(guest_.status("mute-access")->message, HasSubstr("the hub does not answer"));
-  Client client(loop_, address(entry));
-  const std::string answer = client.get("/", "a");
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503"));
-  EXPECT_THAT(answer, HasSubstr("hop=overlay; reason=link_lost"));
-  kept.clear();
-}
-
 TEST_F(TunnelTest, ATargetMayBeAUnixSocket) {
   const simplon::test::TemporaryFolder folder;
   const std::string socket = (folder / "app.sock").string();

@@ -75,6 +75,14 @@ class TestNetwork final : public overlay::Network {
     registration_ = {.state = state, .last_error = std::move(error)};
     tell_listeners();
   }
+  /// The sessions of all streams that were dialed here are lost. Where only one loop dials.
+  void lose_sessions() {
+    for (const auto& dialed : std::exchange(dialed_, {})) {
+      if (const auto stream = dialed.lock()) {
+        stream->reset(base::Errc::link_lost);
+      }
+    }
+  }
   int dials() const { return dials_; }
 
   net::awaitable<std::expected<overlay::Dialed, overlay::Refusal>> dial(
@@ -91,6 +99,8 @@ class TestNetwork final : public overlay::Network {
       co_return refusal(base::Errc::not_hosted);
     }
     auto [near_end, far_end] = net::make_memory_pair(loop);
+    remember(near_end);
+    remember(far_end);
     auto opened = overlay::start_open(near_end, {.service = options.service,
                                                  .kind = options.kind,
                                                  .connection_id = options.connection_id,
@@ -136,6 +146,12 @@ class TestNetwork final : public overlay::Network {
     std::function<void()> changed_;
   };
 
+  void remember(const net::StreamPtr& stream) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(dialed_, [](const auto& dialed) { return dialed.expired(); });
+    dialed_.push_back(stream);
+  }
+
   void tell_listeners() {
     for (TestListener* listener : std::vector(listeners_)) {
       listener->changed();
@@ -176,6 +192,8 @@ class TestNetwork final : public overlay::Network {
   std::vector<TestListener*> listeners_;
   std::atomic<bool> up_{true};
   std::atomic<int> dials_{0};
+  std::mutex mutex_;
+  std::vector<std::weak_ptr<net::Stream>> dialed_;  // both ends
   std::function<void()> changed_;
 };
 
