@@ -9,8 +9,9 @@
 namespace simplon::overlay {
 namespace {
 
-// Open at once on one session that another member made.
-constexpr std::size_t kMaxStreamsOfPeer = 4096;
+// Open at once on one session that another member made: as many as a tunnel takes connections, so
+// that an access on a single loop can hold its thousands of idle websockets.
+constexpr std::size_t kMaxStreamsOfPeer = 16 * 1024;
 
 using base::Errc;
 using base::Failure;
