@@ -11,6 +11,9 @@ import subprocess
 from programs import ANSWER
 from raw_http import Client, Malformed, Origin, Wire
 
+# Seconds. nginx 1.22 takes an interim response for the final one, and both sides of it wait for more.
+PATIENCE = 5
+
 NGINX = """
 daemon off;
 master_process off;
@@ -32,6 +35,9 @@ http {{
       proxy_http_version 1.1;
       proxy_set_header Host $host;
       proxy_set_header Connection "";
+      proxy_ignore_client_abort on;
+      proxy_read_timeout {patience}s;
+      client_max_body_size 0;
     }}
   }}
 }}
@@ -80,7 +86,6 @@ class Proxy:
         if self.unix is None:
             return Client(self.address)
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(ANSWER)
         client.connect(str(self.unix))
         return UnixClient(client)
 
@@ -88,6 +93,7 @@ class Proxy:
 class UnixClient(Client):
     def __init__(self, connection):
         Wire.__init__(self, connection)
+        self.socket.settimeout(PATIENCE)
 
 
 def version_of(*command):
@@ -101,7 +107,9 @@ def start_nginx(programs, folder):
     proxy.unix = folder / "nginx.sock"
     config = folder / "nginx.conf"
     config.write_text(
-        NGINX.format(folder=folder, origin=proxy.origin.address, listen=proxy.unix)
+        NGINX.format(
+            folder=folder, origin=proxy.origin.address, listen=proxy.unix, patience=PATIENCE
+        )
     )
     running = programs.program("nginx", "-p", folder, "-c", config, "-e", "stderr", title="nginx")
     running.wait_line("event method")

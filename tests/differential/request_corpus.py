@@ -127,6 +127,10 @@ TRAILERS = [
 
 SMUGGLED = b"GET /smuggled-@@@@@ HTTP/1.1\r\nHost: a.test\r\n\r\n"
 
+WEBSOCKET = (
+    "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)  # fmt: skip
+
 
 def attacks():
     """Known ones, as the literature names them."""
@@ -163,6 +167,10 @@ def attacks():
     yield "hidden-in-value", request("X: \r\n\r\nGET /smuggled-@@@@@ HTTP/1.1", "Content-Length: 0")
     yield "header-injection", request("X: a\rContent-Length: 5", body=TOKEN)
     yield "funky-newline", request("X: a\x85Transfer-Encoding: chunked", "Content-Length: 5", body=TOKEN)
+    yield "long-head", request("X: " + "x" * 70_000, "Content-Length: 5", body=TOKEN) + SMUGGLED
+    yield "many-fields", request(*("X: y",) * 300, "Content-Length: 5", body=TOKEN) + SMUGGLED
+    yield "many-connection-options", request("Connection: " + "x, " * 100 + "Content-Length", "Content-Length: 5", body=TOKEN)
+    yield "long-target", request("Content-Length: 5", line=f"POST /@@@@@{'x' * 20_000} HTTP/1.1", body=TOKEN) + SMUGGLED
     yield "double-body", request("Content-Length: 5", "X: y", "content-length: 5", body=TOKEN)
 
 
@@ -172,12 +180,15 @@ def upgrades():
     yield "h2c", get("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", *h2c, body=preface)
     yield "h2c-connection-upgrade-only", get("Connection: Upgrade", "Upgrade: h2c", *h2c, body=preface)
     yield "h2c-odd-case", get("connection: uPGRADE, http2-settings", "uPGRADE: H2C", *h2c)
-    yield "h2c-and-websocket", get("Connection: Upgrade", "Upgrade: websocket, h2c", *h2c)
+    yield "h2c-and-websocket", get("Upgrade: websocket, h2c", *WEBSOCKET, *h2c)
     yield "h2c-twice", get("Connection: Upgrade", "Upgrade: h2c", "Upgrade: h2c", *h2c)
     yield "h2c-post", request("Connection: Upgrade", "Upgrade: h2c", "Content-Length: 5", body=TOKEN)
     yield "upgrade-not-in-connection", get("Upgrade: h2c", *h2c)
     yield "upgrade-unknown", get("Connection: Upgrade", "Upgrade: tls/1.0")
     yield "websocket-post", request("Connection: Upgrade", "Upgrade: websocket", "Content-Length: 5", body=TOKEN)
+    yield "websocket-then-get", get("Upgrade: websocket", *WEBSOCKET) + SMUGGLED
+    chunked = ("Upgrade: websocket", *WEBSOCKET, "Transfer-Encoding: chunked")
+    yield "websocket-with-chunks", get(*chunked, body=CHUNKS)
     yield "websocket-1.0", get("Connection: Upgrade", "Upgrade: websocket", line="GET /@@@@@ HTTP/1.0")
 
 

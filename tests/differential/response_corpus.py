@@ -6,8 +6,12 @@ that it may take for the whole, or None where nothing may look complete. @@@@@ i
 
 from dataclasses import dataclass
 
-CLOSE = "close"  # the origin ends the connection behind the bytes
+CLOSE = "FIN"  # the origin ends the connection behind the bytes
+RESET = "RST"  # it resets it
 KEEP = "keep"  # it stays open, and what came too much would be the next response's beginning
+LATE = "late"  # LEFTOVER comes once the client has its answer
+
+LEFTOVER = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nLEFTOVER!"
 
 BODY = b"@@@@@"
 CHUNKS = b"5\r\n@@@@@\r\n0\r\n\r\n"
@@ -19,6 +23,8 @@ class Case:
     raw: bytes
     then: str = CLOSE
     body: bytes | None = None
+    method: bytes = b"GET"  # of the request that it answers
+    version: bytes = b"1.1"
 
 
 def text(value):
@@ -73,6 +79,14 @@ def refused():
     yield Case("unasked 101", response("Connection: Upgrade", "Upgrade: websocket", line="HTTP/1.1 101 x"))
     yield Case("interim without end", response(line="HTTP/1.1 100 Continue"))
     yield Case("nothing", b"")
+    yield Case("fields behind an unasked 101", response("Connection: Upgrade", "Upgrade: h2c", line="HTTP/1.1 101 x") + LEFTOVER)
+    yield Case("coding with a space before its colon, and length", response("Transfer-Encoding : chunked", both[0], body=CHUNKS))
+    yield Case("folded coding, and length", response("Transfer-Encoding:\r\n chunked", both[0], body=CHUNKS))
+    yield Case("fold behind the status line", response(" Content-Length: 5", body=BODY))
+    yield Case("line feeds only", b"HTTP/1.1 200 OK\nContent-Length: 5\n\n@@@@@")
+    yield Case("line feed behind a field", b"HTTP/1.1 200 OK\r\nX: y\nContent-Length: 5\r\n\r\n@@@@@")
+    yield Case("body behind an interim response", response(both[0], line="HTTP/1.1 103 x", body=BODY) + LEFTOVER)
+    yield Case("length and coding to HEAD", response(*both, body=CHUNKS), method=b"HEAD")
     yield Case("a request", b"GET /@@@@@ HTTP/1.1\r\nHost: a\r\n\r\n")
 
 
@@ -88,6 +102,16 @@ def cut():
         ("in a trailer", b"5\r\n@@@@@\r\n0\r\nX: y"), ("behind a trailer", b"5\r\n@@@@@\r\n0\r\nX: y\r\n"),
     ):  # fmt: skip
         yield Case(f"cut chunked {name}", response(chunked, body=body))
+    yield Case("reset in a length", response("Content-Length: 6", body=BODY), RESET)
+    yield Case("reset in chunks", response(chunked, body=b"5\r\n@@@@@\r\n"), RESET)
+    yield Case("reset until close", response(body=BODY), RESET)
+    for name, fields, body, then in (
+        ("cut length to 1.0", "Content-Length: 6", BODY, CLOSE),
+        ("cut chunks to 1.0", chunked, b"5\r\n@@@@@\r\n", CLOSE),
+        ("bad chunk to 1.0", chunked, b"5\r\n@@@@@\r\nx\r\n", KEEP),
+        ("reset until close to 1.0", "X: y", BODY, RESET),
+    ):
+        yield Case(name, response(fields, body=body), then, version=b"1.0")
     yield Case("cut head", b"HTTP/1.1 200 OK\r\nContent-Le")
     yield Case("no line end behind data", response(chunked, body=b"5\r\n@@@@@0\r\n\r\n"))
     yield Case("junk behind data", response(chunked, body=b"5\r\n@@@@@xx\r\n0\r\n\r\n"))
@@ -109,9 +133,21 @@ def sound():
     yield Case("two chunks", response(chunked, body=b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), KEEP, b"hello")
     yield Case("interim first", response(line="HTTP/1.1 103 x") + response(length, body=BODY), KEEP, BODY)
     yield Case("space before colon", response("X : y", length, body=BODY), KEEP, BODY)
-    second = response("Content-Length: 9", body=b"LEFTOVER!")
-    yield Case("second response behind a length", response(length, body=BODY) + second, KEEP, BODY)
-    yield Case("second response behind chunks", response(chunked, body=CHUNKS) + second, KEEP, BODY)
+    yield Case("folded field", response("X: a\r\n b", length, body=BODY), KEEP, BODY)
+    yield Case("chunks to 1.0", response(chunked, body=CHUNKS), KEEP, BODY, version=b"1.0")
+    yield Case("until close to 1.0", response(body=BODY), CLOSE, BODY, version=b"1.0")
+    yield Case("interim to 1.0", response(line="HTTP/1.1 103 x") + response(length, body=BODY), KEEP, BODY, version=b"1.0")
+    yield Case("length to HEAD", response(length), KEEP, b"", b"HEAD")
+    yield Case("coding to HEAD", response(chunked), KEEP, b"", b"HEAD")
+    yield Case("body to HEAD", response(length, body=b"LEFTOVER"), KEEP, b"", b"HEAD")
+    yield Case("chunks to HEAD", response(chunked, body=CHUNKS), KEEP, b"", b"HEAD")
+    yield Case("response to HEAD and another", response(length) + LEFTOVER, KEEP, b"", b"HEAD")
+    yield Case("late bytes behind a length", response(length, body=BODY), LATE, BODY)
+    yield Case("late bytes behind chunks", response(chunked, body=CHUNKS), LATE, BODY)
+    yield Case("late bytes behind 204", response(line="HTTP/1.1 204 x"), LATE, b"")
+    yield Case("late bytes behind HEAD", response(length), LATE, b"", b"HEAD")
+    yield Case("second response behind a length", response(length, body=BODY) + LEFTOVER, KEEP, BODY)
+    yield Case("second response behind chunks", response(chunked, body=CHUNKS) + LEFTOVER, KEEP, BODY)
     yield Case("bytes behind a length", response(length, body=BODY + b"LEFTOVER"), KEEP, BODY)
     yield Case("bytes behind chunks", response(chunked, body=CHUNKS + b"LEFTOVER"), KEEP, BODY)
     yield Case("body behind 204", response(line="HTTP/1.1 204 x", body=b"LEFTOVER"), KEEP, b"")

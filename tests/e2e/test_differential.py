@@ -7,8 +7,8 @@ others refuse, but for what DIFFERENCES says. The corpus is tests/differential.
 
 import re
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,23 +16,21 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "differential"))
 
 from conformance import summary  # noqa: E402
-from programs import Programs  # noqa: E402
+from observation import TOKENS, Seen, echo, recorded  # noqa: E402
+from programs import ANSWER, Programs  # noqa: E402
 from proxies import start_haproxy, start_nginx, start_simplon  # noqa: E402
-from raw_http import FIN, Cut, Malformed, Response, may_be_cut  # noqa: E402
+from raw_http import FIN, RST, may_be_cut, play  # noqa: E402
 from request_corpus import TOKEN, requests  # noqa: E402
-from response_corpus import KEEP, responses  # noqa: E402
+from response_corpus import KEEP, LATE, LEFTOVER, responses  # noqa: E402
 
 AT_ONCE = 16
-PATIENCE = 3  # seconds for an answer to what may be an incomplete request; nothing depends on it
-TOKENS = re.compile(rb"q\d{4}")
+ORACLES = ("nginx", "haproxy")
 
-# Simplon passes these and both others do not, on purpose.
+# Simplon passes these and both others do not, on purpose: the case, and why.
 DIFFERENCES = {
-    # RFC 9112 §3.2.2: the target's authority, port included, is the new Host. nginx's $host has no
-    # port, and haproxy wants the Host that came to be the same already.
-    "absolute port",
-    # RFC 9112 §5.1: white space before the colon of a response's field is removed.
-    "space before colon",
+    "absolute port": "RFC 9112 §3.2.2: the target's authority, port included, is the new Host; "
+    "nginx's $host has no port, and haproxy wants the Host that came to be the same already",
+    "space before colon": "RFC 9112 §5.1: a proxy removes it from a response's field",
 }
 
 
@@ -42,11 +40,9 @@ def proxies(tmp_path_factory):
     programs = Programs(folder)
     started = []
     try:
-        started = [
-            start_simplon(programs),
-            start_nginx(programs, folder),
-            start_haproxy(programs, folder),
-        ]
+        started.append(start_simplon(programs))
+        started.append(start_nginx(programs, folder))
+        started.append(start_haproxy(programs, folder))
         yield started
     finally:
         programs.end()
@@ -54,56 +50,19 @@ def proxies(tmp_path_factory):
             proxy.origin.close()
 
 
-@dataclass
-class Seen:
-    """What became of a case at one proxy."""
-
-    answers: list = field(default_factory=list)  # (status, target that the origin saw or None)
-    bodies: list = field(default_factory=list)
-    how: str = ""  # FIN, RST, cut, malformed or waiting
-    received: list = field(default_factory=list)  # (method, target, host, body) by the origin
-
-    @property
-    def from_origin(self):
-        return [target for _, target in self.answers if target is not None]
-
-
-def echo(request, peer):
-    """Says what was asked, so that a client can tell whose answer it got."""
-    peer.body(request)
-    body = b"" if request.method == "HEAD" else request.target.encode("latin-1")
-    length = len(request.target)
-    head = f"HTTP/1.1 200 OK\r\nX-Target: {request.target}\r\nX-Method: {request.method}\r\n"
-    peer.send(f"{head}Content-Length: {length}\r\n\r\n".encode("latin-1") + body)
-
-
-def read_answers(client, seen):
-    """Every response up to the end of the connection."""
-    client.socket.settimeout(PATIENCE)
+def send(client, *pieces):
     try:
-        while client.unread() or client.more():
-            answer = Response(client.head())
-            if answer.value("X-Method") != "HEAD":
-                client.body(answer)
-            if answer.status >= 200:
-                seen.answers.append((answer.status, answer.value("X-Target")))
-                seen.bodies.append(answer.body)
-        seen.how = client.ended
-    except Cut:
-        seen.how = "cut"
-    except (Malformed, AssertionError):
-        seen.how = "malformed"
-    except TimeoutError:
-        seen.how = "waiting"
-    except OSError:
-        seen.how = "RST"
-
-
-def send(client, raw):
-    try:
-        client.send(raw)
+        client.send(*pieces)
     except OSError:
         pass  # refused already: the reading tells
+
+
+def no_more_from(client):
+    """Ends the client's direction: what is incomplete stays so, and nobody waits for the rest."""
+    try:
+        client.half_close()
+    except OSError:
+        pass
 
 
 def probe(proxy, token):
@@ -116,42 +75,44 @@ def probe(proxy, token):
         assert (answer.status, answer.body) == (200, target.encode()), (token, answer.raw)
 
 
-def canonical(request):
-    host = ",".join(request.values("Host")).lower()
-    return request.method, request.target, host, bytes(request.body)
-
-
 def run_all(proxy, cases, run):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda case: run(proxy, *case), cases))
 
 
+# Requests
+
+
+def end_of(token):
+    return b"GET /end-" + token + b" HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"
+
+
 def run_request(proxy, token, raw):
+    """The case, and a request of the same client in the same segment."""
     seen = Seen()
-    end = b"GET /end-" + token + b" HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"
-    with proxy.connect() as client:
-        send(client, raw + end)
-        read_answers(client, seen)
+    with proxy.connect() as client, seen.reading(client):
+        send(client, raw + end_of(token))
+        no_more_from(client)
+        seen.read_answers(client)
     probe(proxy, token)
     return seen
 
 
-def own(request):
-    """Not one of the suite's own requests behind the case."""
-    return not request.target.startswith(("/end-", "/probe-"))
-
-
-def recorded(origin):
-    """The complete requests by the tokens in them, and those that have more than one."""
-    by_token, mixed = {}, []
-    for request in origin.requests:
-        tokens = set(TOKENS.findall(request.raw + request.body))
-        if len(tokens) > 1:
-            mixed.append(request.raw + request.body)
-        if request.complete and own(request):
-            for token in tokens:
-                by_token.setdefault(token, []).append(canonical(request))
-    return by_token, mixed
+def run_request_in_pieces(proxy, token, raw, whole):
+    """Cut before and behind each CR, and the client's next request only once the case is answered:
+    wherever the last byte of the case ended, nothing behind it has come yet."""
+    seen = Seen()
+    pieces = [piece for piece in re.split(rb"(\r)", raw) if piece]
+    with proxy.connect() as client, seen.reading(client):
+        send(client, *pieces)
+        last = whole.requests[-1] if whole.requests else None
+        if last and (last.method, last.target) == ("GET", f"/end-{token.decode()}"):
+            seen.read_answers(client, len(whole.answers) - 1)
+        send(client, end_of(token))
+        no_more_from(client)
+        seen.read_answers(client)
+    probe(proxy, token)
+    return seen
 
 
 def with_tokens(cases):
@@ -160,32 +121,50 @@ def with_tokens(cases):
         yield name, token, raw.replace(TOKEN, token)
 
 
-def test_no_two_servers_see_other_requests_than_simplon_does(proxies):
-    cases = list(with_tokens(requests()))
-    assert len(cases) >= 300
+CASES = list(with_tokens(requests()))
+
+
+def observe(proxy, run, *more):
+    """What became of each case, by its name. Of Simplon's origin nothing may be unaccounted for."""
+    proxy.origin.requests = []
+    proxy.origin.malformed = []
+    proxy.origin.script = may_be_cut(echo)
+    seen = run_all(proxy, [(token, raw, *(m[name] for m in more)) for name, token, raw in CASES], run)
+    by_token, strangers = recorded(proxy.origin)
     results = {}
-    for proxy in proxies:
-        proxy.origin.script = may_be_cut(echo)
-        seen = run_all(proxy, [(token, raw) for _, token, raw in cases], run_request)
-        by_token, mixed = recorded(proxy.origin)
-        results[proxy.name] = dict(zip((name for name, _, _ in cases), seen, strict=True))
-        for name, token, _ in cases:
-            results[proxy.name][name].received = by_token.get(token, [])
-        if proxy.name == "Simplon":
-            assert not mixed, mixed
-            assert not proxy.origin.malformed, proxy.origin.malformed
-            proxy.origin.finish()
-        else:
-            for text in proxy.origin.malformed:
-                for token in set(TOKENS.findall(text.encode("latin-1"))):
-                    results[proxy.name][cases[int(token[1:])][0]].received.append("malformed")
-    problems, classes = judge_requests(results)
-    versions = ", ".join(f"{proxy.name} {proxy.version}" for proxy in proxies[1:])
+    for (name, token, _), each in zip(CASES, seen, strict=True):
+        each.requests = by_token.get(token, [])
+        results[name] = each
+    if proxy.name == "Simplon":
+        assert not strangers, strangers
+        assert not proxy.origin.malformed, proxy.origin.malformed
+        proxy.origin.finish()
+    for text in proxy.origin.malformed:
+        for token in set(TOKENS.findall(text.encode("latin-1"))):
+            results[CASES[int(token[1:])][0]].requests.append("malformed")
+    return results
+
+
+@pytest.fixture(scope="module")
+def whole(proxies):
+    """What became of the requests, by proxy and case."""
+    return {proxy.name: observe(proxy, run_request) for proxy in proxies}
+
+
+def test_no_two_servers_see_other_requests_than_simplon_does(proxies, whole):
+    assert len(CASES) >= 300
+    problems, classes = [], new_classes()
+    for name, ours in whole["Simplon"].items():
+        others = [whole[other][name] for other in ORACLES]
+        problems += unaccounted(name, ours)
+        if name not in DIFFERENCES:
+            problems += lenient(name, ours, others)
+        classes[class_of(bool(each.received) for each in (ours, *others))] += 1
     summary(
         "differential-requests",
         [
-            ["raw requests", len(cases)],
-            ["oracles", versions],
+            ["raw requests", len(CASES)],
+            ["oracles", ", ".join(f"{proxy.name} {proxy.version}" for proxy in proxies[1:])],
             *([name, count] for name, count in classes.items()),
             ["origin and answers disagree, mixed clients, leniency", len(problems)],
         ],
@@ -193,122 +172,167 @@ def test_no_two_servers_see_other_requests_than_simplon_does(proxies):
     assert not problems, "\n".join(problems)
 
 
-def judge_requests(results):
+def test_requests_in_pieces_become_what_they_become_as_a_whole(proxies, whole):
+    ours = whole["Simplon"]
+    pieces = observe(proxies[0], run_request_in_pieces, ours)
     problems = []
-    classes = {"forwarded by all": 0, "refused by all": 0, "refused by Simplon only": 0, "others": 0}
-    for name, ours in results["Simplon"].items():
-        others = [results[other][name] for other in ("nginx", "haproxy")]
-        answered = [target for target in ours.from_origin if not target.startswith("/end-")]
-        if len(answered) != len(ours.received):
-            problems.append(f"{name}: answered {answered}, origin got {ours.received}")
-        if ours.how in ("malformed", "cut"):
-            problems.append(f"{name}: the answers are {ours.how}: {ours.answers}")
-        most = max(len(other.received) for other in others)
-        if len(ours.received) > most and name not in DIFFERENCES:
-            problems.append(f"{name}: more lenient than both, forwarded {ours.received}")
-        elif ours.received and not any(same(ours, other) for other in others):
-            wanted = [other.received for other in others]
-            if name not in DIFFERENCES:
-                problems.append(f"{name}: forwarded {ours.received}, others {wanted}")
-        forwarded = [bool(each.received) for each in (ours, *others)]
-        if all(forwarded):
-            classes["forwarded by all"] += 1
-        elif not any(forwarded):
-            classes["refused by all"] += 1
-        elif not forwarded[0] and all(forwarded[1:]):
-            classes["refused by Simplon only"] += 1
-        else:
-            classes["others"] += 1
-    return problems, classes
+    for name, seen in pieces.items():
+        problems += unaccounted(name, seen)
+        # A refusal may meet a client that has not sent everything: then only that it came counts.
+        if seen.requests != ours[name].requests:
+            problems.append(f"{name}: {seen.requests}, but as a whole {ours[name].requests}")
+        if seen.how != "RST" and seen.answers != ours[name].answers:
+            problems.append(f"{name}: {seen.answers}, but as a whole {ours[name].answers}")
+    assert not problems, "\n".join(problems)
 
 
-def same(ours, other):
-    return ours.received == other.received
+def test_the_rules_are_not_empty_words(whole):
+    """Each oracle lets pass something that the other and Simplon refuse, and the rules tell."""
+    for oracle, other in (ORACLES, ORACLES[::-1]):
+        judged = [
+            problem
+            for name, seen in whole[oracle].items()
+            for problem in lenient(name, seen, [whole["Simplon"][name], whole[other][name]])
+        ]
+        assert judged, oracle
 
 
-def run_response(proxy, token, case):
+def unaccounted(name, ours):
+    """Every request that the origin saw was answered, in its order, and nothing else was."""
+    targets = [request.target for request in ours.requests]
+    if ours.from_origin != targets:
+        yield f"{name}: answered {ours.from_origin}, origin got {targets}"
+    if ours.how not in (FIN, RST):
+        yield f"{name}: the answers are {ours.how}: {ours.answers}"
+
+
+def lenient(name, ours, others):
+    """What Simplon passed and neither of the others did."""
+    if len(ours.received) > max(len(other.received) for other in others):
+        yield f"{name}: more lenient than both, forwarded {ours.received}"
+        return
+    if not ours.received:
+        return
+    if all(other.received != ours.received for other in others):
+        yield f"{name}: forwarded {ours.received}, others {[other.received for other in others]}"
+        return
+    allowed = set()
+    for other in others:
+        allowed.update(*(each.fields for each in other.received if each != "malformed"))
+    passed = set().union(*(each.fields for each in ours.received))
+    if passed - allowed:
+        yield f"{name}: fields that neither of the others passes: {sorted(passed - allowed)}"
+
+
+def new_classes():
+    names = ("forwarded by all", "refused by all", "refused by Simplon only", "others")
+    return dict.fromkeys(names, 0)
+
+
+def class_of(forwarded):
+    ours, *others = forwarded
+    if all(others) and ours:
+        return "forwarded by all"
+    if not any(others) and not ours:
+        return "refused by all"
+    return "refused by Simplon only" if all(others) and not ours else "others"
+
+
+# Responses
+
+
+def run_response(proxy, token, case, between):
+    """The case as an answer, then another request on the same connection, and one of another
+    client: neither may get what came behind the case."""
     seen = Seen()
     with proxy.connect() as client:
-        send(client, b"GET /r-" + token + b" HTTP/1.1\r\nHost: a.test\r\n\r\n")
-        client.socket.settimeout(PATIENCE)
-        try:
-            answer = client.final()
-            seen.answers.append((answer.status, answer.value("X-Target")))
-            seen.bodies.append(answer.body)
+        target = b"/r-" + token
+        send(client, b"%b %b HTTP/%b\r\nHost: a.test\r\n\r\n" % (case.method, target, case.version))
+        with seen.reading(client):
+            seen.note(client.final(case.method.decode()))
             seen.how = FIN
-        except Cut:
-            seen.how = "cut"
-        except (Malformed, AssertionError):
-            seen.how = "malformed"
-        except TimeoutError:
-            seen.how = "waiting"
-        except OSError:
-            seen.how = "RST"
+        if case.then == LATE:
+            between[0].set()
+            assert between[1].wait(ANSWER) or seen.how != FIN
         if seen.how == FIN:
-            # Nothing of what came behind may be taken for the next answer on this connection.
             target = b"/again-" + token
             send(client, b"GET " + target + b" HTTP/1.1\r\nHost: a.test\r\n\r\n")
             again = Seen()
-            read_one(client, again)
+            with again.reading(client):
+                again.note(client.final())
             if again.answers and again.answers[0][1] != target.decode():
                 seen.how = f"leftover: {again.answers} {again.bodies}"
     probe(proxy, token)
     return seen
 
 
-def read_one(client, seen):
-    try:
-        answer = client.final()
-        seen.answers.append((answer.status, answer.value("X-Target")))
-        seen.bodies.append(answer.body)
-    except (Cut, Malformed, AssertionError, OSError):
-        pass
-
-
 def test_no_response_looks_complete_that_is_not(proxies):
-    cases = [
-        (b"q%04d" % number, case) for number, case in enumerate(responses())
-    ]
+    cases = {b"q%04d" % number: case for number, case in enumerate(responses())}
     assert len(cases) >= 80
-    by_token = {token: case for token, case in cases}
+    results = {proxy.name: answer_with(proxy, cases) for proxy in proxies}
+    assert not proxies[0].origin.malformed, proxies[0].origin.malformed
+    problems, classes = [], new_classes()
+    for token, case in cases.items():
+        ours = results["Simplon"][token]
+        others = [delivered(results[other][token]) for other in ORACLES]
+        problems += wrongly_delivered(case, token, ours)
+        if delivered(ours) and not any(others) and case.name not in DIFFERENCES:
+            problems.append(f"{case.name}: more lenient than both")
+        classes[class_of((delivered(ours), *others))] += 1
+    summary(
+        "differential-responses",
+        [
+            ["raw responses", len(cases)],
+            *([name.replace("forwarded", "delivered"), count] for name, count in classes.items()),
+            [
+                "ambiguous or cut, and never delivered as complete",
+                sum(case.body is None for case in cases.values()),
+            ],
+            ["problems", len(problems)],
+            *(["Simplon only: " + name, why] for name, why in DIFFERENCES.items()),
+        ],
+    )
+    assert not problems, "\n".join(problems)
+
+
+def answer_with(proxy, cases):
+    between = {token: (threading.Event(), threading.Event()) for token in cases}
 
     def script(request, peer):
         if not request.target.startswith("/r-"):
             return echo(request, peer)
         peer.body(request)
-        case = by_token[request.target.removeprefix("/r-").encode()]
-        peer.send(case.raw.replace(TOKEN, request.target[-5:].encode()))
-        if case.then != KEEP:
-            peer.close()
+        token = request.target.removeprefix("/r-").encode()
+        case, (answered, went_on) = cases[token], between[token]
+        peer.send(case.raw.replace(TOKEN, token))
+        if case.then == LATE:
+            try:
+                play(request, peer, answered, LEFTOVER)
+            finally:
+                went_on.set()
+        elif case.then != KEEP:
+            play(request, peer, case.then)
 
-    results = {}
-    for proxy in proxies:
-        proxy.origin.script = may_be_cut(script)
-        seen = run_all(proxy, cases, run_response)
-        results[proxy.name] = dict(zip((case.name for _, case in cases), seen, strict=True))
-    problems = []
-    for token, case in cases:
-        ours = results["Simplon"][case.name]
-        body = None if case.body is None else case.body.replace(TOKEN, token)
-        delivered = ours.how == FIN and ours.answers[0][0] != 502
-        if ours.how not in (FIN, "cut"):
-            problems.append(f"{case.name}: {ours}")
-        elif delivered and (body is None or ours.bodies[0] != body):
-            problems.append(f"{case.name}: delivered as complete: {ours.answers} {ours.bodies}")
-        elif body is not None and not delivered:
-            problems.append(f"{case.name}: sound, but not delivered: {ours}")
-        elif delivered and not any(
-            results[other][case.name].how == FIN and results[other][case.name].answers[0][0] < 500
-            for other in ("nginx", "haproxy")
-        ):
-            if case.name not in DIFFERENCES:
-                problems.append(f"{case.name}: more lenient than both")
-    summary(
-        "differential-responses",
-        [
-            ["raw responses", len(cases)],
-            ["ambiguous or cut, and never delivered as complete", sum(c.body is None for _, c in cases)],
-            ["problems", len(problems)],
-        ],
-    )
-    assert not problems, "\n".join(problems)
+    proxy.origin.malformed = []
+    proxy.origin.script = may_be_cut(script)
+    late = [token for token, case in cases.items() if case.then == LATE]
+    others = [token for token in cases if token not in late]
+    work = [(token, cases[token], between[token]) for token in others]
+    seen = dict(zip(others, run_all(proxy, work, run_response), strict=True))
+    # One by one: nobody can tell what comes late from the answer to a request that is there by then.
+    return seen | {token: run_response(proxy, token, cases[token], between[token]) for token in late}
+
+
+def delivered(seen):
+    """As complete, and not the proxy's own refusal."""
+    return seen.how == FIN and seen.answers[0][0] < 500
+
+
+def wrongly_delivered(case, token, ours):
+    body = None if case.body is None else case.body.replace(TOKEN, token)
+    if ours.how not in (FIN, "cut"):
+        yield f"{case.name}: {ours}"
+    elif delivered(ours) and (body is None or ours.bodies[0] != body):
+        yield f"{case.name}: delivered as complete: {ours.answers} {ours.bodies}"
+    elif body is not None and not delivered(ours):
+        yield f"{case.name}: sound, but not delivered: {ours}"
