@@ -47,7 +47,8 @@ absl::Status read_timeouts(const v1::Timeouts& from, const std::string& field,
     const auto& message = reflection->GetMessage(from, at);
     const auto duration = read_duration(static_cast<const Duration&>(message));
     if (!duration) {
-      return wrong(field + "." + name, "is not zero or more whole milliseconds");
+      return wrong(std::string(field).append(".").append(name),
+                   "is not zero or more whole milliseconds");
     }
     to.*each.chosen = duration;
   }

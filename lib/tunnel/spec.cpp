@@ -124,7 +124,7 @@ std::string* listen_of(Spec& spec) noexcept {
   return const_cast<std::string*>(listen_of(std::as_const(spec)));
 }
 
-const HttpSettings& http_of(const Spec& spec) noexcept {
+const HttpSettings& http_of(const Spec& spec) {
   return std::visit([](const auto& kind) -> const HttpSettings& { return kind.http; }, spec);
 }
 

@@ -94,7 +94,7 @@ std::string url_of(const Tunnel& tunnel);
 /// field: "share.target: …".
 absl::Status normalize(Tunnel& tunnel);
 
-const HttpSettings& http_of(const Spec& spec) noexcept;
+const HttpSettings& http_of(const Spec& spec);
 /// Null for a share, whose clients are authenticated peers.
 const std::vector<std::string>* trusted_proxies_of(const Spec& spec) noexcept;
 

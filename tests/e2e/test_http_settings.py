@@ -2,13 +2,15 @@
 in force."""
 
 import contextlib
+import re
+from pathlib import Path
 
 import grpc
 import httpx
 import pytest
 
 from api import Client
-from programs import ANSWER
+from programs import ANSWER, ctl
 from raw_http import OK, Client as Raw, Origin, message, reply
 
 # Every field of HttpSettings, no two values alike, in protobuf's JSON mapping.
@@ -235,3 +237,20 @@ def settings_client(settings_agent):
     client = Client(settings_agent.socket)
     yield client
     client.channel.close()
+
+
+@pytest.mark.parametrize("command", ["share", "access", "frontend"])
+def test_the_documents_list_every_option_with_its_default(command):
+    rows = {}
+    for line in (Path(__file__).parents[2] / "docs" / "http.md").read_text().splitlines():
+        if found := re.match(r"\| `(--[a-z-]+)", line):
+            rows[found.group(1)] = line
+    group = ctl(command, "--help").ok().out.split("\nHTTP:\n")[1].split("\n\n")[0]
+    options = re.findall(r"(?m)^  (--[a-z-]+)(?:\s(?!  --).*\n?)+", group)
+    assert len(options) >= 14
+    for option in options:
+        text = group.split(f"  {option} ")[1].split("\n  --")[0]
+        assert option in rows, option
+        if found := re.search(r"default (?:and most )?(\d\w*|none|unlimited)", text):
+            default = found.group(1).replace("unlimited", "none")
+            assert re.search(rf"\b{default}\b", rows[option]), (default, rows[option])

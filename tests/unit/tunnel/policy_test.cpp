@@ -77,6 +77,7 @@ TEST_F(PolicyTest, OnlySoManyAreTurnedAwayAtOnceAndTheRestIsClosed) {
   Client first(loop_, address(entry));
   first.get("/", "demo.localhost");
   std::vector<std::unique_ptr<Client>> waiting;
+  waiting.reserve(kMaxTurnedAway);
   for (int i = 0; i < kMaxTurnedAway; ++i) {
     waiting.push_back(std::make_unique<Client>(loop_, address(entry)));
   }
