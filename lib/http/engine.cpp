@@ -48,22 +48,18 @@ net::awaitable<std::optional<Unparsed>> carry_http2(Connection& connection) {
         connection.loop(), connection.id, std::string(client.bytes()),
         over_at(connection.now(), policy.timeouts.connect));
   }
-  client.consume(client.bytes().size());
   if (upstream) {
+    client.consume(client.bytes().size());
     co_return Unparsed{
         .streams = {.client = client.stream_ptr(), .upstream = std::move(upstream->stream)},
         .counters = std::move(upstream->counters),
         .upgrade = {}};
   }
-  if (upstream.error().hop == base::Hop::client) {
-    upstream.error().hop = policy.hop;
+  base::Failure failure = std::move(upstream.error());
+  if (failure.hop == base::Hop::client) {
+    failure.hop = policy.hop;
   }
-  const std::string answer = http2_refusal(upstream.error());
-  if (co_await net::write_all(client.stream(), net::as_buffer(answer))) {
-    co_await linger(client, policy.timeouts.linger);
-  } else {
-    client.stream().close();
-  }
+  co_await refuse_http2(client, std::move(failure), policy.timeouts.linger);
   co_return std::nullopt;
 }
 

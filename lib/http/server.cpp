@@ -189,8 +189,10 @@ class LocalConnection {
         co_return;
       }
       if (outcome == RequestReader::Outcome::http2) {
-        co_await turn_away(http2_refusal({base::Hop::target, make_error_code(Errc::other_version),
-                                          "this server speaks HTTP/1.1"}));
+        co_await refuse_http2(inlet_,
+                              {base::Hop::target, make_error_code(Errc::other_version),
+                               "this server speaks HTTP/1.1"},
+                              options_.timeouts.linger);
         co_return;
       }
       if (outcome == RequestReader::Outcome::over || !co_await exchange(upgraded)) {
@@ -204,10 +206,8 @@ class LocalConnection {
 
  private:
   net::awaitable<void> refuse(Verdict verdict) {
-    co_await turn_away(render(error_response(verdict), {.json = prefers_json(reader_.head())}));
-  }
-
-  net::awaitable<void> turn_away(std::string answer) {
+    const std::string answer =
+        render(error_response(verdict), {.json = prefers_json(reader_.head())});
     if (co_await net::write_all(inlet_.stream(), net::as_buffer(answer))) {
       co_await linger(inlet_, options_.timeouts.linger);
     }

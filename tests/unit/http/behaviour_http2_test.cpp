@@ -7,6 +7,7 @@ namespace simplon::http {
 namespace {
 
 using std::chrono::hours;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::EndsWith;
 using testing::HasSubstr;
@@ -16,13 +17,19 @@ using testing::StartsWith;
 const std::string kPreface(kHttp2Preface);
 // An empty SETTINGS frame.
 const std::string kSettings("\0\0\0\4\0\0\0\0\0", 9);
+// A request: HEADERS of stream 1 with an empty block, which ends headers and stream.
+const std::string kRequest("\0\0\0\1\5\0\0\0\1", 9);
+
+constexpr std::uint32_t kNoError = 0x0;
+constexpr std::uint32_t kProtocolError = 0x1;
+constexpr std::uint32_t kInternalError = 0x2;
 
 /// What an HTTP/2 client understands of a refusal; empty where it is none.
 struct Goaway {
   std::uint32_t code = 0;
   std::string debug;
 };
-std::optional<Goaway> goaway_in(std::string_view answer) {
+std::optional<Goaway> goaway_in(std::string_view frame) {
   const auto number = [](std::string_view bytes) {
     std::uint32_t value = 0;
     for (const char c : bytes) {
@@ -30,13 +37,9 @@ std::optional<Goaway> goaway_in(std::string_view answer) {
     }
     return value;
   };
-  if (!answer.starts_with(kSettings) || answer.size() < 9 + 9 + 8) {
-    return std::nullopt;
-  }
-  const std::string_view frame = answer.substr(9);
   const std::string_view head("\7\0\0\0\0\0", 6);  // GOAWAY, no flags, stream 0
-  if (frame.substr(3, 6) != head || number(frame.substr(0, 3)) != frame.size() - 9 ||
-      number(frame.substr(9, 4)) != 0) {
+  if (frame.size() < 9 + 8 || frame.substr(3, 6) != head ||
+      number(frame.substr(0, 3)) != frame.size() - 9 || number(frame.substr(9, 4)) != 0) {
     return std::nullopt;
   }
   return Goaway{number(frame.substr(13, 4)), std::string(frame.substr(17))};
@@ -59,7 +62,8 @@ class Http2Ends final : public TestEnds {
 
 /// The refusal in what a client received.
 Goaway refused(RawPeer& client) {
-  const auto found = goaway_in(client.received());
+  EXPECT_THAT(client.received(), StartsWith(kSettings));
+  const auto found = goaway_in(client.received().substr(9));
   EXPECT_TRUE(found) << testing::PrintToString(client.received());
   return found.value_or(Goaway{});
 }
@@ -75,10 +79,10 @@ class Http2 : public Engine {
   std::shared_ptr<Http2Ends> http2_ = std::make_shared<Http2Ends>();
 };
 
-TEST_F(Behaviour14, AnswersTheHttp2PrefaceWithGoawayHttp11Required) {
+TEST_F(Behaviour14, AnswersTheHttp2PrefaceWithGoaway) {
   open({.hop = base::Hop::frontend});
-  client_->send(kPreface + kSettings);
-  EXPECT_EQ(refused(*client_).code, 0xdU);
+  client_->send(kPreface + kSettings + kRequest);
+  EXPECT_EQ(refused(*client_).code, kProtocolError);
   EXPECT_THAT(refused(*client_).debug,
               StartsWith("Simplon-Error: hop=frontend; reason=version_not_supported; "));
   EXPECT_THAT(refused(*client_).debug, EndsWith("use HTTP/1.1"));
@@ -87,7 +91,7 @@ TEST_F(Behaviour14, AnswersTheHttp2PrefaceWithGoawayHttp11Required) {
 
 TEST_F(Behaviour14, ReadsOnAfterTheRefusalAndClosesThen) {
   open();
-  client_->send(kPreface);
+  client_->send(kPreface + kRequest);
   EXPECT_TRUE(client_->ended());
   client_->send(std::string(100'000, 'x'));
   EXPECT_FALSE(client_->write_failed()) << "a lingering close";
@@ -95,13 +99,60 @@ TEST_F(Behaviour14, ReadsOnAfterTheRefusalAndClosesThen) {
   EXPECT_TRUE(served_->closed());
 }
 
+TEST_F(Behaviour14, RefusesWhatIsAskedAndNotTheConnection) {
+  const std::string more("\0\0\x8\6\0\0\0\0\0PING....", 17);
+  for (std::size_t split = 0; split < more.size(); ++split) {
+    open();
+    client_->send(kPreface + kSettings + more.substr(0, split));
+    client_->send(more.substr(split) + more);
+    EXPECT_EQ(client_->received(), kSettings) << "nothing was asked for yet";
+    client_->send(kRequest.substr(0, 8));
+    EXPECT_EQ(client_->received(), kSettings) << split;
+    client_->send(kRequest.substr(8));
+    EXPECT_EQ(refused(*client_).code, kProtocolError) << split;
+  }
+}
+
+TEST_F(Behaviour14, WaitsForARequestForASecond) {
+  open();
+  client_->send(kPreface + kSettings);
+  advance(milliseconds(900));
+  EXPECT_EQ(client_->received(), kSettings);
+  advance(milliseconds(100));
+  EXPECT_EQ(refused(*client_).code, kProtocolError);
+  advance(seconds(1));
+  EXPECT_TRUE(served_->closed());
+}
+
+TEST_F(Behaviour14, RefusesAClientThatAsksNothing) {
+  open();
+  client_->send(kPreface);
+  client_->end();
+  EXPECT_EQ(refused(*client_).code, kProtocolError);
+  EXPECT_TRUE(served_->closed());
+  open();
+  client_->send(kPreface + std::string("\0\x40\0\0\0\0\0\0\1", 9) + std::string(70'000, 'x'));
+  EXPECT_EQ(refused(*client_).code, kProtocolError) << "64 KiB are enough to ask for something";
+}
+
+TEST_F(Behaviour14, ARefusedClientThatReadsNothingIsLetGo) {
+  auto [theirs, ours] = net::make_memory_pair(loop_, 4);
+  client_ = std::make_unique<RawPeer>(theirs);
+  client_->stop_reading(true);
+  net::spawn(loop_, "serve", serve(ours, ends_, std::make_shared<Policy>(), "id", drain_));
+  client_->send(kPreface + kRequest);
+  advance(seconds(1));
+  advance(seconds(1));
+  EXPECT_TRUE(ours->closed());
+}
+
 TEST_F(Behaviour14, KnowsThePrefaceHoweverItIsSplit) {
   for (std::size_t split = 1; split < kPreface.size(); ++split) {
     open();
     client_->send(kPreface.substr(0, split));
     EXPECT_EQ(client_->received(), "") << split;
-    client_->send(kPreface.substr(split));
-    EXPECT_EQ(refused(*client_).code, 0xdU) << split;
+    client_->send(kPreface.substr(split) + kRequest);
+    EXPECT_EQ(refused(*client_).code, kProtocolError) << split;
   }
 }
 
@@ -166,8 +217,8 @@ TEST_F(Behaviour14, TheRefusalOfAWaitingDrainIsNoError) {
   open();
   client_->send(kPreface.substr(0, 3));
   drain_->request();
-  client_->send(kPreface.substr(3));
-  EXPECT_EQ(refused(*client_).code, 0U);
+  client_->send(kPreface.substr(3) + kRequest);
+  EXPECT_EQ(refused(*client_).code, kNoError);
   EXPECT_THAT(refused(*client_).debug, HasSubstr("reason=draining"));
 }
 
@@ -178,13 +229,13 @@ TEST_F(Behaviour14, AServerOfOursRefusesThePreface) {
   auto [theirs, ours] = net::make_memory_pair(loop_);
   client_ = std::make_unique<RawPeer>(theirs);
   net::spawn(loop_, "serve", serve_locally(ours, std::make_shared<Nothing>(), {}, drain_));
-  client_->send(kPreface);
-  EXPECT_EQ(refused(*client_).code, 0xdU);
+  client_->send(kPreface + kRequest);
+  EXPECT_EQ(refused(*client_).code, kProtocolError);
   EXPECT_THAT(refused(*client_).debug, HasSubstr("this server speaks HTTP/1.1"));
 }
 
 TEST_F(Behaviour14, TheDebugDataIsBounded) {
-  const auto found = goaway_in(http2_refusal(
+  const auto found = goaway_in(goaway(
       {base::Hop::share, make_error_code(base::Errc::host_refused), std::string(5000, 'x')}));
   ASSERT_TRUE(found);
   EXPECT_EQ(found->debug.size(), 1024U);
@@ -266,8 +317,8 @@ TEST_F(Http2, AFailureOfThePathIsAGoawayThatNamesIt) {
   http2_->failures.push_back(
       {base::Hop::target, make_error_code(base::Errc::target_refused), "nobody listens"});
   open();
-  client_->send(kPreface);
-  EXPECT_EQ(refused(*client_).code, 0x2U);
+  client_->send(kPreface + kRequest);
+  EXPECT_EQ(refused(*client_).code, kInternalError);
   EXPECT_EQ(refused(*client_).debug,
             "Simplon-Error: hop=target; reason=target_refused; "
             "target: the target refused the connection: nobody listens");
@@ -282,13 +333,13 @@ TEST_F(Http2, HoldsASlowTargetsClientBack) {
   EXPECT_TRUE(client_->blocked());
 }
 
-TEST_F(Behaviour66, OffersNoExtendedConnectInAnyRefusal) {
-  for (const base::Errc code : {base::Errc::other_version, base::Errc::draining,
-                                base::Errc::target_refused, base::Errc::timed_out}) {
-    const std::string answer = http2_refusal({base::Hop::share, make_error_code(code), {}});
-    EXPECT_TRUE(goaway_in(answer)) << "SETTINGS_ENABLE_CONNECT_PROTOCOL would be in its payload";
-    EXPECT_THAT(answer, StartsWith(kSettings));
-  }
+TEST_F(Behaviour66, OffersNoExtendedConnectWhereItRefuses) {
+  open();
+  client_->send(kPreface + kSettings + kRequest);
+  EXPECT_THAT(client_->received(), StartsWith(kSettings))
+      << "an offer would be SETTINGS_ENABLE_CONNECT_PROTOCOL in the payload";
+  EXPECT_TRUE(goaway_in(client_->received().substr(kSettings.size())))
+      << "nor in a second SETTINGS frame";
 }
 
 TEST_F(Behaviour66, AddsNoSettingToATargetsOwn) {

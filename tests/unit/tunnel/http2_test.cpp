@@ -9,9 +9,9 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-// The preface, an empty SETTINGS frame.
+// The preface, an empty SETTINGS frame, and HEADERS of stream 1.
 const std::string kOpening =
-    std::string(http::kHttp2Preface) + std::string("\0\0\0\4\0\0\0\0\0", 9);
+    std::string(http::kHttp2Preface) + std::string("\0\0\0\4\0\0\0\0\0\0\0\0\1\5\0\0\0\1", 18);
 // SETTINGS, then the length-less head of a GOAWAY of stream 0 for no stream, with the code.
 const std::string kSettings("\0\0\0\4\0\0\0\0\0", 9);
 std::string goaway(char code) {
@@ -72,7 +72,7 @@ TEST_F(Http2Tunnel, AnHttp1TargetIsRefusedThroughTheWholePath) {
   share("demo", origin.target("http"));
   const std::string answer = told(access("demo"), "knowledge");
   EXPECT_THAT(answer, StartsWith(kSettings));
-  EXPECT_THAT(answer, HasSubstr(goaway('\xd') + "target; reason=version_not_supported; "));
+  EXPECT_THAT(answer, HasSubstr(goaway('\1') + "target; reason=version_not_supported; "));
   EXPECT_THAT(answer, HasSubstr("this service speaks HTTP/1.1: use that"));
   EXPECT_EQ(host_.status("demo")->counters.failures, 1U);
   ASSERT_TRUE(until([&] { return host_.status("demo")->counters.open_connections == 0; }));
@@ -92,7 +92,7 @@ TEST_F(Http2Tunnel, AFrontendRefuses) {
   Origin origin(loop_, echo_bytes());
   share("rpc", origin.target("h2c"), true);
   const std::string answer = told(frontend("example.org"), "access");
-  EXPECT_THAT(answer, HasSubstr(goaway('\xd') + "frontend; reason=version_not_supported"));
+  EXPECT_THAT(answer, HasSubstr(goaway('\1') + "frontend; reason=version_not_supported"));
   EXPECT_EQ(guest_network_.dials(), 0);
 }
 
