@@ -1,6 +1,7 @@
 #include "net/splice.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -37,6 +38,7 @@ class Pump final : public Waiter {
 
  private:
   bool write_held();
+  void pass_on_end();
 
   Splice& owner_;
   Stream& from_;
@@ -86,8 +88,9 @@ class Splice final : public Operation, public std::enable_shared_from_this<Splic
 
   // In a later handler.
   void next_turn(Pump& pump) {
-    loop().post([weak = weak_from_this(), &pump] {
-      if (const auto self = weak.lock(); self && !self->finished_) {
+    loop().post([weak = weak_from_this(), &pump, failing = failing()] {
+      // A turn of before a failure is no turn any more.
+      if (const auto self = weak.lock(); self && !self->finished_ && failing == self->failing()) {
         pump.run();
       }
     });
@@ -104,10 +107,44 @@ class Splice final : public Operation, public std::enable_shared_from_this<Splic
   }
 
   void direction_ended() {
-    if (forward_.ended() && backward_.ended()) {
+    if (failed_) {
+      finish(failed_->cause, failed_->error);
+    } else if (forward_.ended() && backward_.ended()) {
       finish(Cause::ended, {});
     }
   }
+
+  bool failing() const { return failed_.has_value(); }
+
+  // The reader's word for what failed, which may know more than the first sign of it did.
+  void failed_with(std::error_code error) {
+    if (failed_->error == Errc::reset) {
+      failed_->error = error;
+    }
+  }
+
+  // One side is broken. What it sent before may still be on its way: a server that answers, and
+  // closes without having read everything, is a reset right behind its answer. `rest` brings that.
+  void fail(Cause cause, std::error_code error, Pump& rest) {
+    if (finished_) {
+      return;
+    }
+    if (failed_ || rest.ended()) {
+      finish(failed_ ? failed_->cause : cause, failed_ ? failed_->error : error);
+      return;
+    }
+    failed_ = {cause, error};
+    forward_.cancel_waits();
+    backward_.cancel_waits();
+    idle_.arm(loop().now() + kCloseTimeout, [this] {
+      const auto keep = shared_from_this();
+      finish(failed_->cause, failed_->error);
+    });
+    next_turn(rest);
+  }
+
+  // The pump that reads what this one writes to.
+  Pump& opposite(const Pump& pump) { return &pump == &forward_ ? backward_ : forward_; }
 
   void finish(Cause cause, std::error_code error) {
     if (std::exchange(finished_, true)) {
@@ -146,7 +183,11 @@ class Splice final : public Operation, public std::enable_shared_from_this<Splic
 
   void side_ended(const Stream& side, Cause cause) {
     const auto keep = shared_from_this();
-    finish(cause, make_error_code(side.closed() ? Errc::closed : Errc::reset));
+    if (side.closed()) {
+      finish(cause, make_error_code(Errc::closed));
+    } else if (!failed_) {  // by its peer; the reading tells why
+      fail(cause, make_error_code(Errc::reset), &side == a_.get() ? forward_ : backward_);
+    }
   }
 
   struct End final : EndWatcher {
@@ -196,6 +237,11 @@ class Splice final : public Operation, public std::enable_shared_from_this<Splic
   End b_end_{*this, *b_, Cause::b_failed};
   Timer idle_;
   TimePoint active_at_{};
+  struct Failed {
+    Cause cause;
+    std::error_code error;
+  };
+  std::optional<Failed> failed_;  // the rest of what that side sent is being passed on
   bool finished_ = false;
   std::shared_ptr<Splice> self_;  // until it has ended
 };
@@ -208,14 +254,25 @@ void Pump::cancel_waits() {
 
 void Pump::ready(Event event, std::error_code error) {
   const auto keep = owner_.shared_from_this();
-  if (error) {
-    owner_.finish(event == Event::readable ? from_failed_ : to_failed_, error);
+  if (error && event == Event::readable) {
+    owner_.fail(from_failed_, error, *this);
+  } else if (error) {
+    owner_.fail(to_failed_, error, owner_.opposite(*this));
   } else if (event == Event::flushed) {
     ended_ = true;
     owner_.direction_ended();
   } else {
     run();
   }
+}
+
+// Nothing more comes. Until the rest has left, the end is not passed on: close() would wait for a
+// second only, and reset() not at all.
+void Pump::pass_on_end() {
+  if (!owner_.failing()) {
+    to_.shutdown_send();
+  }
+  to_.wait(Event::flushed, *this);
 }
 
 // False: waits, or the splice is over.
@@ -226,7 +283,7 @@ bool Pump::write_held() {
       if (put.error() == Errc::would_block) {
         to_.wait(Event::writable, *this);
       } else {
-        owner_.finish(to_failed_, put.error());
+        owner_.fail(to_failed_, put.error(), owner_.opposite(*this));
       }
       return false;
     }
@@ -249,14 +306,15 @@ void Pump::run() {
     const auto got = from_.try_read(buffer_.bytes());
     if (!got || *got == 0) {
       buffer_.release();
-      if (got) {
-        to_.shutdown_send();
-        // Until then the end is not passed on, and close() would wait for a second only.
-        to_.wait(Event::flushed, *this);
-      } else if (got.error() == Errc::would_block) {
+      if (!got && got.error() == Errc::would_block) {
         from_.wait(Event::readable, *this);
+      } else if (got) {
+        pass_on_end();
+      } else if (owner_.failing()) {
+        owner_.failed_with(got.error());
+        pass_on_end();
       } else {
-        owner_.finish(from_failed_, got.error());
+        owner_.fail(from_failed_, got.error(), *this);
       }
       return;
     }

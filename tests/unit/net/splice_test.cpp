@@ -92,6 +92,36 @@ TEST_F(SpliceTest, AFailedWriteResetsTheWriterWithTheReason) {
   EXPECT_EQ((*result)->error, Errc::memory);
 }
 
+// A server that answers before it has read everything, and closes: its kernel resets the
+// connection, and the write that is under way fails before the answer was read.
+TEST_F(SpliceTest, WhatAPeerSaidBeforeItStoppedReadingArrives) {
+  connect();
+  ASSERT_TRUE(client->try_write(as_buffer("a long question")));
+  ASSERT_TRUE(server->try_write(as_buffer("answer")));
+  server->close();
+  settle(loop);
+  EXPECT_EQ(read_now(*client), "answer");
+  EXPECT_EQ(error_of(run(loop, read_to_end(client))), Errc::reset);
+  settle(loop);
+  ASSERT_TRUE(over());
+  EXPECT_EQ((*result)->cause, Cause::b_failed);
+  EXPECT_EQ((*result)->backward, 6U);
+}
+
+TEST_F(SpliceTest, TheRestOfABrokenPeerIsWaitedForASecondOnly) {
+  connect(16);
+  const auto sent = start(loop, send(server, pattern(1000)));
+  settle(loop);  // the client does not read
+  server->reset(make_error_code(Errc::memory));
+  ASSERT_TRUE(client->try_write(as_buffer("and more")));
+  settle(loop);
+  EXPECT_FALSE(over());
+  clock.advance(kCloseTimeout);
+  settle(loop);
+  ASSERT_TRUE(over());
+  EXPECT_EQ((*result)->cause, Cause::b_failed);
+}
+
 TEST_F(SpliceTest, ALocalResetOfOneStreamEndsBoth) {
   connect();
   a->reset();
