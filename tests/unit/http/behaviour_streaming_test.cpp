@@ -184,9 +184,13 @@ TEST_F(Behaviour34, SendsNothingForAClientThatLeftWhileWeConnected) {
   client_->send(kGet);
   client_->reset();
   ends_->connecting->open();
-  client_->settle();
+  std::string got;
+  loop_.context().restart();
+  while (loop_.context().poll_one() > 0) {
+    got += ends_->origins.empty() ? "" : origin().take_now();  // a reset hides what came before it
+  }
   ASSERT_EQ(ends_->origins.size(), 1U);
-  EXPECT_EQ(origin().take(), "");
+  EXPECT_EQ(got, "");
   EXPECT_TRUE(origin().gone());
 }
 

@@ -1,5 +1,6 @@
 // Websockets: the handshake, and then nothing but bytes: behaviours 52 to 61, 63 and 64.
 #include "engine_fixture.hpp"
+#include "net/buffer_pool.hpp"
 
 namespace simplon::http {
 namespace {
@@ -383,6 +384,7 @@ struct Opened {
 
 TEST_F(Behaviour63, TenThousandIdleOnesLive) {
   constexpr std::size_t kMany = 10'000;
+  const auto buffers = net::pooled_buffers_in_use();
   std::vector<Opened> all;
   for (std::size_t i = 0; i < kMany; ++i) {
     open();
@@ -391,11 +393,15 @@ TEST_F(Behaviour63, TenThousandIdleOnesLive) {
     all.push_back({std::move(client_), &origin()});
   }
   clock_.advance(hours(24));
+  net::test::settle(loop_);
+  for (const Opened& each : all) {
+    each.client->take_now();
+    each.origin->take_now();
+  }
+  EXPECT_EQ(net::pooled_buffers_in_use(), buffers) << "an idle one holds none";
   std::size_t alive = 0;
   for (std::size_t i = 0; i < kMany; ++i) {
     const std::string text = std::to_string(i);
-    all[i].client->take();
-    all[i].origin->take();
     all[i].client->send(text);
     alive += all[i].origin->take() == text ? 1 : 0;
     all[i].origin->send(text);
@@ -428,6 +434,7 @@ TEST_F(Behaviour63, ABurstOfAThousandIsServedInOneGo) {
 }
 
 TEST_F(Behaviour64, ASlowReaderBlocksItsSenderInBoundedMemory) {
+  const auto buffers = net::pooled_buffers_in_use();
   upgrade();
   client_->stop_reading(true);
   origin().send(std::string(10'000'000, 'x'));
@@ -437,6 +444,7 @@ TEST_F(Behaviour64, ASlowReaderBlocksItsSenderInBoundedMemory) {
   client_->send(std::string(10'000'000, 'y'));
   EXPECT_TRUE(client_->blocked());
   EXPECT_LE(client_->sent(), 3U * 64 * 1024 + kHandshake.size());
+  EXPECT_LE(net::pooled_buffers_in_use() - buffers, 6) << "two pipes and the splice's, both ways";
   advance(hours(10));
   client_->stop_reading(false);
   EXPECT_EQ(client_->take().size() + kSwitch.size(), origin().sent()) << "slow is not dead";
