@@ -1,6 +1,9 @@
 """What a client gets when the other end is wrong, gone, or closed just now, and how it is told."""
 
+import contextlib
+import hashlib
 import json
+import queue
 import socket
 import threading
 import time
@@ -8,12 +11,83 @@ import time
 import pytest
 
 from programs import ANSWER, SANITIZED
-from raw_http import CHUNKED, FIN, OK, RST, Client, in_turn, message, play, reply
+from raw_http import CHUNKED, FIN, OK, RST, Client, in_turn, may_be_cut, message, play, reply
 
 HOST = "Host: a"
 GET = message("GET / HTTP/1.1", HOST)
 POST = "POST / HTTP/1.1"
 SMALL = 512  # bytes of an answer of ours
+
+
+@pytest.fixture(scope="module")
+def narrow(standing_pair, recorder):
+    """{where: host:port} of accesses by which a body may have 1,000 bytes, limited there."""
+    alpha, beta = standing_pair
+    beta.share(recorder.url, "wide")
+    beta.share(recorder.url, "narrow", "--max-body", "1000")
+    return {
+        "access": alpha.access("wide", "--max-body", "1000"),
+        "share": alpha.access("narrow"),
+    }
+
+
+def closed_or_drained(client, answer):
+    """In order, in both cases: a reset could overtake the answer. The rest is never a request."""
+    if answer.value("connection") == "close":
+        assert client.end() == FIN
+    else:  # the access has read all of it, for the share that refused it
+        assert client.ask(GET).status == 200
+
+
+@pytest.mark.parametrize("at", ["access", "share"])
+def test_19_a_body_that_says_it_is_too_large_gets_413_and_goes_nowhere(narrow, connect, origin, at):
+    client = connect(narrow[at])
+    client.send(message(POST, HOST, "Content-Length: 1001"), b"x" * 1001)
+    answer = client.response()
+    assert answer.status == 413
+    assert "reason=body_too_large" in answer.value("simplon-error")
+    closed_or_drained(client, answer)
+    assert connect(narrow[at]).ask(GET).status == 200
+    assert {request.method for request in origin.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("at", ["access", "share"])
+def test_19_a_body_that_turns_out_too_large_gets_413_and_is_cut(narrow, connect, origin, at):
+    origin.script = may_be_cut(reply(OK))
+    client = connect(narrow[at])
+    chunk = b"1f4\r\n" + b"x" * 500 + b"\r\n"
+    client.send(message(POST, HOST, "Transfer-Encoding: chunked"), chunk, chunk)
+    request = origin.wait(1)[0]
+    request.wait_body(1000)
+    client.send(b"1\r\nx\r\n0\r\n\r\n")
+    answer = client.response()
+    assert answer.status == 413
+    request.wait_cut()
+    assert len(request.body) == 1000
+    closed_or_drained(client, answer)
+
+
+@pytest.mark.parametrize("at", ["access", "share"])
+def test_19_a_body_that_fits_passes(narrow, connect, origin, at):
+    client = connect(narrow[at])
+    assert client.ask(message(POST, HOST, "Content-Length: 1000", body=b"x" * 1000)).status == 200
+    chunked = b"3e8\r\n" + b"y" * 1000 + b"\r\n0\r\n\r\n"
+    assert client.ask(message(POST, HOST, "Transfer-Encoding: chunked", body=chunked)).status == 200
+    assert [request.wait_complete().body[:1] for request in origin.wait(2)] == [b"x", b"y"]
+
+
+def test_19_there_is_no_limit_unless_one_is_set(client, origin):
+    got = queue.Queue()
+
+    def script(request, peer):
+        got.put(peer.digest(request.length))
+        peer.send(OK)
+
+    origin.script = script
+    body = b"0123456789abcdef" * (2 * 1024 * 1024)
+    client.send(message(POST, HOST, f"Content-Length: {len(body)}"), body)
+    assert client.response().status == 200
+    assert got.get(timeout=ANSWER) == hashlib.sha256(body).digest()
 
 
 @pytest.mark.parametrize(
@@ -208,6 +282,48 @@ def test_40_an_agent_that_is_gone_is_a_503_to_be_tried_again(programs, recorder,
     assert answer.status == 503
     assert int(answer.value("retry-after")) >= 1
     assert "hop=target" not in answer.value("simplon-error")
+
+
+@pytest.fixture
+def black_hole():
+    """The port of a server that takes no more connections and refuses none."""
+    with contextlib.ExitStack() as held:
+        server = held.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                waiting = held.enter_context(socket.socket())
+                waiting.settimeout(0.2)
+                waiting.connect(server.getsockname())
+        yield server.getsockname()[1]
+
+
+def test_40_a_target_that_cannot_be_reached_in_time_is_a_504(standing_pair, connect, black_hole):
+    alpha, beta = standing_pair
+    beta.share(f"http://127.0.0.1:{black_hole}", "hole", "--timeout-connect", "300ms")
+    client = connect(alpha.access("hole"))
+    begun = time.monotonic()
+    answer = client.ask(GET)
+    assert answer.status == 504
+    assert answer.value("simplon-error") == "hop=target; reason=target_timed_out"
+    assert 0.3 <= time.monotonic() - begun < ANSWER / 2
+
+
+@pytest.mark.parametrize("at", ["share", "access"])
+def test_40_an_answer_that_does_not_begin_in_time_is_a_504(standing_pair, connect, origin, at):
+    alpha, beta = standing_pair
+    limit = ("--timeout-first-byte", "300ms")
+    beta.share(origin.url, f"slow-{at}", *(limit if at == "share" else ()))
+    client = connect(alpha.access(f"slow-{at}", *(limit if at == "access" else ())))
+    ends = queue.Queue()
+    origin.script = lambda request, peer: ends.put(peer.end())
+    begun = time.monotonic()
+    answer = client.ask(GET)
+    assert answer.status == 504
+    assert "reason=timed_out" in answer.value("simplon-error")
+    assert 0.3 <= time.monotonic() - begun < ANSWER / 2
+    assert ends.get(timeout=ANSWER) in (FIN, RST), "the request is cancelled"
 
 
 def asking(accept):

@@ -103,14 +103,8 @@ def test_07_space_before_the_colon_of_a_response_is_stripped(client, origin):
 
 
 @pytest.mark.parametrize("fold", ["\r\n more", "\r\n\tmore", "\r\n \r\n more"])
-def test_08_a_folded_request_field_is_refused_or_unfolded(connect, origin, fold):
-    client = connect()
-    client.send(message("GET / HTTP/1.1", HOST, f"X-Folded: one{fold}"))
-    if client.response().status == 400:
-        assert client.end() == FIN
-    else:
-        assert origin.one().value("x-folded").split() == ["one", "more"]
-        assert b"\r\n " not in origin.one().raw
+def test_08_a_folded_request_field_is_refused(refused, fold):
+    refused(message("GET / HTTP/1.1", HOST, f"X-Folded: one{fold}"), 400)
 
 
 @pytest.mark.parametrize("fold", ["\r\n more", "\r\n\t more"])
