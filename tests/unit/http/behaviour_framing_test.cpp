@@ -86,7 +86,7 @@ TEST_F(Behaviour16, RefusesExtensionsThatReadersEndElsewhere) {
   EXPECT_EQ(refused_chunks("2;a\nb\r\nhi\r\n"), 400) << "a line end to some readers";
   EXPECT_EQ(refused_chunks("2;a\rb\r\nhi\r\n"), 400);
   EXPECT_EQ(refused_chunks("2;a=\"\r\nhi\r\n"), 400) << "a quoted string that others go on with";
-  EXPECT_EQ(refused_chunks(std::string("2;a\0\r\nhi\r\n", 11)), 400);
+  EXPECT_EQ(refused_chunks(std::string("2;a\0\r\nhi\r\n", 10)), 400);
 }
 
 TEST_F(Behaviour17, TrailersTravelWhereAllowedAnnouncedOrNot) {

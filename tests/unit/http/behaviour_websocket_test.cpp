@@ -437,11 +437,11 @@ TEST_F(Behaviour64, ASlowReaderBlocksItsSenderInBoundedMemory) {
   const auto buffers = net::pooled_buffers_in_use();
   upgrade();
   client_->stop_reading(true);
-  origin().send(std::string(10'000'000, 'x'));
+  origin().send(std::string(4'000'000, 'x'));
   EXPECT_TRUE(origin().blocked());
   EXPECT_LE(origin().sent(), 3U * 64 * 1024 + kSwitch.size());
   origin().stop_reading(true);
-  client_->send(std::string(10'000'000, 'y'));
+  client_->send(std::string(4'000'000, 'y'));
   EXPECT_TRUE(client_->blocked());
   EXPECT_LE(client_->sent(), 3U * 64 * 1024 + kHandshake.size());
   EXPECT_LE(net::pooled_buffers_in_use() - buffers, 6) << "two pipes and the splice's, both ways";
