@@ -20,7 +20,7 @@ PATIENCE = 60
 class Calls(grpc.GenericRpcHandler):
     def __init__(self):
         self.gathered = threading.Barrier(GATHERED)
-        self.ended = {}  # how calls of `hang` ended, by their request
+        self.ended = set()  # the requests of calls of `hang` that have
         self.changed = threading.Condition()
         unary_stream = grpc.unary_stream_rpc_method_handler
         unary_unary = grpc.unary_unary_rpc_method_handler
@@ -78,17 +78,23 @@ class Calls(grpc.GenericRpcHandler):
     def hang(self, request, context):
         """One message, then nothing until the call ends, which only its client can cause."""
         over = threading.Event()
-        context.add_callback(over.set)
+
+        def ended():
+            over.set()
+            with self.changed:
+                self.ended.add(request)
+                self.changed.notify_all()
+
+        # Before the first message: behind it nothing may run, if the call has ended by then.
+        if not context.add_callback(ended):
+            ended()
         yield b"hanging"
         over.wait(PATIENCE)
-        with self.changed:
-            self.ended[request] = "cancelled" if over.is_set() else "never ended"
-            self.changed.notify_all()
 
     def how_ended(self, request, context):
         with self.changed:
             self.changed.wait_for(lambda: request in self.ended, PATIENCE)
-            return self.ended.get(request, "still hangs").encode()
+            return b"cancelled" if request in self.ended else b"still hangs"
 
 
 def main():
