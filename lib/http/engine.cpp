@@ -59,6 +59,12 @@ net::awaitable<std::optional<Unparsed>> carry_http2(Connection& connection) {
   if (failure.hop == base::Hop::client) {
     failure.hop = policy.hop;
   }
+  Ends::Outcome outcome;
+  outcome.method = "PRI";  // as much of a request as was seen
+  outcome.target = "*";
+  outcome.status = status_of(failure.code);
+  outcome.refused = true;
+  connection.ends->finished(outcome);
   co_await refuse_http2(client, std::move(failure), policy.timeouts.linger);
   co_return std::nullopt;
 }

@@ -277,6 +277,13 @@ def test_metadata_trailers_and_status_codes(stub):
             assert ("x-bin", b"\0\xff") in error.trailing_metadata()
 
 
+def test_within_one_agent(standing, agent):
+    agent.share("h2c://" + start_service(standing)[0], "here")
+    stub = Stub(agent.access("here"))
+    assert stub.Echo(b"hello", timeout=ANSWER) == b"hello"
+    stub.channel.close()
+
+
 def test_a_method_that_is_not_there_is_unimplemented(stub):
     assert failure(stub.NotThere, b"").code() == grpc.StatusCode.UNIMPLEMENTED
 

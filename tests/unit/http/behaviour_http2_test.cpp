@@ -87,6 +87,8 @@ TEST_F(Behaviour14, AnswersTheHttp2PrefaceWithGoaway) {
               StartsWith("Simplon-Error: hop=frontend; reason=version_not_supported; "));
   EXPECT_THAT(refused(*client_).debug, EndsWith("use HTTP/1.1"));
   EXPECT_EQ(ends_->connects, 0);
+  ASSERT_EQ(ends_->outcomes.size(), 1U);
+  EXPECT_EQ(ends_->outcomes[0].status, 505) << "what it is counted as";
 }
 
 TEST_F(Behaviour14, ReadsOnAfterTheRefusalAndClosesThen) {

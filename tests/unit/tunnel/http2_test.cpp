@@ -75,6 +75,8 @@ TEST_F(Http2Tunnel, AnHttp1TargetIsRefusedThroughTheWholePath) {
   EXPECT_THAT(answer, HasSubstr(goaway('\1') + "target; reason=version_not_supported; "));
   EXPECT_THAT(answer, HasSubstr("this service speaks HTTP/1.1: use that"));
   EXPECT_EQ(host_.status("demo")->counters.failures, 1U);
+  EXPECT_EQ(host_.status("demo")->counters.refused[505], 1U);
+  EXPECT_TRUE(guest_.status("demo-access")->counters.refused.empty()) << "it only passed that on";
   ASSERT_TRUE(until([&] { return host_.status("demo")->counters.open_connections == 0; }));
 }
 
