@@ -1,6 +1,7 @@
 #include "http/error_response.hpp"
 
-#include "http/forwarding.hpp"
+#include "http/date.hpp"
+#include "http/status.hpp"
 #include "http/text.hpp"
 
 namespace simplon::http {
@@ -144,6 +145,7 @@ std::string render(const ErrorResponse& error, const ErrorFormat& format) {
   } else if (error.status == 405) {
     out.append("Allow: ").append(kAllowedMethods).append("\r\n");
   }
+  append_field(out, "Date", http_date_now());
   out += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   out += format.close ? "Connection: close\r\n\r\n" : "\r\n";
   if (!format.head) {

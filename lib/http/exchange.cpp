@@ -4,6 +4,10 @@
 #include <array>
 #include <utility>
 
+#include "http/date.hpp"
+#include "http/status.hpp"
+#include "http/via.hpp"
+
 namespace simplon::http {
 
 using base::Errc;
@@ -15,6 +19,12 @@ namespace {
 bool idempotent(std::string_view method) {
   constexpr std::array<std::string_view, 5> kIdempotent{"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
   return std::find(kIdempotent.begin(), kIdempotent.end(), method) != kIdempotent.end();
+}
+
+// As the first proxy saw it.
+std::string_view client_scheme(const RequestHead& request) {
+  const auto said = request.fields.find(Name::x_forwarded_proto);
+  return said == "https" ? "https" : said == "http" ? "http" : "";
 }
 
 }  // namespace
@@ -62,6 +72,15 @@ net::awaitable<Exchange::End> Exchange::proceed() {
   if (!to) {
     co_return co_await refuse(error_response(to.error()));
   }
+  if (!policy_.via.empty() && has_passed(request_, policy_.via)) {
+    co_return co_await refuse({508, policy_.hop, "loop_detected",
+                               "this request has been here before: what is shared leads back to "
+                               "this tunnel"});
+  }
+  references_ = {
+      .client = to->authority,
+      .target = policy_.host_header ? std::string_view(*policy_.host_header) : std::string_view(),
+      .scheme = client_scheme(request_)};
   framing_ = *framing;
   if (framing_.body == BodyKind::chunked || framing_.length > 0) {
     body_ = std::make_shared<RequestBody>(connection_.client, framing_, policy_.limits,
@@ -228,7 +247,10 @@ net::awaitable<Exchange::End> Exchange::answer_options() {
   const bool close = !framing_.keep_alive || connection_.draining();
   out_.clear();
   append_response(out_, answer,
-                  {.body = BodyKind::length, .close = close, .http_1_0 = request_.minor == 0});
+                  {.body = BodyKind::length,
+                   .close = close,
+                   .http_1_0 = request_.minor == 0,
+                   .date = http_date_now()});
   if (!co_await net::write_all(client_.stream(), net::as_buffer(out_))) {
     co_return End::gone;
   }

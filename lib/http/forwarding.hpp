@@ -1,36 +1,25 @@
-// The head that travels on: hop-by-hop fields stripped (RFC 9110 §7.6.1), framing written anew,
-// forwarding fields by policy. The rest passes as it came, in its order.
+// The fields by which a target learns who its client is: Forwarded (RFC 7239), X-Forwarded-* and
+// X-Real-IP, and whose word on that counts.
 //
-// Pure functions that append to `out`; any thread.
+// Pure functions; any thread.
 #pragma once
 
 #include <string>
 #include <string_view>
 
-#include "http/engine.hpp"
-#include "http/framing.hpp"
+#include "http/policy.hpp"
 #include "http/request_target.hpp"
 
 namespace simplon::http {
 
-/// The request for the upstream, always HTTP/1.1. `upstream_authority` fills a missing Host.
-void append_request(std::string& out, const RequestHead& head, const RequestFraming& framing,
-                    const Destination& to, const Policy& policy,
-                    std::string_view upstream_authority);
+/// Whether the field tells of a client; spelled with "_" for "-", too.
+bool is_forwarding(std::string_view name) noexcept;
 
-/// How a response goes to the client.
-struct Delivery {
-  BodyKind body = BodyKind::none;  ///< as written: until_close only to HTTP/1.0 clients
-  std::uint64_t length = 0;
-  bool close = false;        ///< say that the connection ends after this message
-  bool http_1_0 = false;     ///< the client speaks 1.0: keep-alive must be said
-  bool head = false;         ///< answers HEAD: Content-Length is kept, though no body comes
-  bool from_target = false;  ///< of a share: the origin may not speak in our name
-};
+/// Whether a field of the client goes out as it came.
+bool passes(const Field& field, Forwarding forwarding);
 
-void append_response(std::string& out, const ResponseHead& head, const Delivery& delivery);
-
-/// The name of a status, for heads of our own.
-std::string_view reason_phrase(int status) noexcept;
+/// Ours, with what came before where the policy appends; nothing where it passes.
+void append_forwarding(std::string& out, const RequestHead& head, const Destination& to,
+                       const Policy& policy);
 
 }  // namespace simplon::http

@@ -35,8 +35,12 @@ Name known(field id, std::string_view text) {
       return Name::connection;
     case field::content_length:
       return Name::content_length;
+    case field::content_location:
+      return Name::content_location;
     case field::cookie:
       return Name::cookie;
+    case field::date:
+      return Name::date;
     case field::expect:
       return Name::expect;
     case field::forwarded:
@@ -47,14 +51,20 @@ Name known(field id, std::string_view text) {
       return Name::http2_settings;
     case field::keep_alive:
       return Name::keep_alive;
+    case field::location:
+      return Name::location;
     case field::max_forwards:
       return Name::max_forwards;
+    case field::origin:
+      return Name::origin;
     case field::proxy_authenticate:
       return Name::proxy_authenticate;
     case field::proxy_authorization:
       return Name::proxy_authorization;
     case field::proxy_connection:
       return Name::proxy_connection;
+    case field::referer:
+      return Name::referer;
     case field::set_cookie:
       return Name::set_cookie;
     case field::te:
@@ -65,6 +75,8 @@ Name known(field id, std::string_view text) {
       return Name::transfer_encoding;
     case field::upgrade:
       return Name::upgrade;
+    case field::via:
+      return Name::via;
     case field::unknown:
       return name_of(text);
     default:

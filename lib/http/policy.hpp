@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.hpp"
@@ -46,8 +47,10 @@ struct Policy {
   /// Our pseudonym (RFC 9110 §7.6.3), the same for all ends of a tunnel; empty: no Via, and no
   /// loop is seen.
   std::string via;
-  std::string peer_header;            ///< tells the target who opened the stream; empty: none
-  std::string peer;                   ///< the authenticated overlay peer's name, its value
+  std::string peer_header;  ///< tells the target who opened the stream; empty: none
+  std::string peer;         ///< the authenticated overlay peer's name, its value
+  /// Date of a final response that came without one (http/date.hpp); null: none is added.
+  std::string_view (*date)() = nullptr;
   base::Hop hop = base::Hop::access;  ///< whose failures these are, for Simplon-Error
   Limits limits;
   Timeouts timeouts;

@@ -115,7 +115,10 @@ net::awaitable<Exchange::End> Exchange::deliver() {
                     .length = response_framing_.length,
                     .http_1_0 = request_.minor == 0,
                     .head = request_.method == "HEAD" && response_.status != 204,
-                    .from_target = policy_.hop == base::Hop::share};
+                    .from_target = policy_.hop == base::Hop::share,
+                    .date = policy_.date != nullptr ? policy_.date() : std::string_view(),
+                    .rules = policy_.response_headers,
+                    .references = rewrites_references() ? &references_ : nullptr};
   if (delivery.http_1_0 && delivery.body == BodyKind::chunked) {
     delivery.body = BodyKind::until_close;
   } else if (!delivery.http_1_0 && delivery.body == BodyKind::until_close) {

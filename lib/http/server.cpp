@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 
+#include "http/date.hpp"
 #include "http/error_response.hpp"
-#include "http/forwarding.hpp"
 #include "http/http2_preface.hpp"
+#include "http/outgoing_head.hpp"
 #include "http/prefixed_stream.hpp"
+#include "http/status.hpp"
 
 namespace simplon::http {
 namespace {
@@ -100,7 +102,11 @@ net::awaitable<net::Result<void>> Responder::start(int status, const Fields& fie
              (request_.framing_.continues && !request_.continued_ && !request_.finished());
   std::string out;
   append_response(out, make_head(status, fields),
-                  {.body = body_, .length = left_, .close = closing_, .http_1_0 = old});
+                  {.body = body_,
+                   .length = left_,
+                   .close = closing_,
+                   .http_1_0 = old,
+                   .date = http_date_now()});
   if (request_.head().method == "HEAD") {
     body_ = BodyKind::none;
   }

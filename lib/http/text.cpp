@@ -1,6 +1,7 @@
 #include "http/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 namespace simplon::http {
@@ -12,6 +13,11 @@ bool iequals(std::string_view a, std::string_view b) noexcept {
 
 bool istarts_with(std::string_view text, std::string_view prefix) noexcept {
   return text.size() >= prefix.size() && iequals(text.substr(0, prefix.size()), prefix);
+}
+
+bool same_variable(std::string_view a, std::string_view b) noexcept {
+  const auto folded = [](char c) { return c == '_' ? '-' : lower(c); };
+  return std::ranges::equal(a, b, {}, folded, folded);
 }
 
 bool is_token_char(char c) noexcept {
@@ -46,6 +52,16 @@ std::optional<std::uint64_t> parse_decimal(std::string_view digits) noexcept {
     return std::nullopt;
   }
   return value;
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+void append_number(std::string& out, std::uint64_t number) {
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  out.append(digits.data(), end);
 }
 
 bool list_contains(std::string_view list, std::string_view token) noexcept {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace simplon::http {
@@ -12,6 +13,9 @@ namespace simplon::http {
 inline char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 bool iequals(std::string_view a, std::string_view b) noexcept;
 bool istarts_with(std::string_view text, std::string_view prefix) noexcept;
+
+/// Equal in any case, and with "_" for "-": some servers give programs both as the same variable.
+bool same_variable(std::string_view a, std::string_view b) noexcept;
 
 bool is_token_char(char c) noexcept;
 bool is_token(std::string_view text) noexcept;
@@ -33,6 +37,10 @@ void for_each_member(std::string_view list, Visit visit) {
     list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
   }
 }
+
+/// `name: value CR LF`; both must be valid.
+void append_field(std::string& out, std::string_view name, std::string_view value);
+void append_number(std::string& out, std::uint64_t number);
 
 /// Whether a comma-separated list names the token, in any case.
 bool list_contains(std::string_view list, std::string_view token) noexcept;

@@ -2,6 +2,8 @@
 
 #include <span>
 
+#include "http/date.hpp"
+
 namespace simplon::tunnel {
 namespace {
 
@@ -49,6 +51,7 @@ http::Policy policy_of(const Tunnel& tunnel) {
   }
   if (const auto* share = std::get_if<Share>(&tunnel.spec)) {
     policy.forwarding = http::Forwarding::pass;
+    policy.date = http::http_date_now;
     if (!share->host_header.empty()) {
       policy.host_header = share->host_header;
     }

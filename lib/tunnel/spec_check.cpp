@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "http/header_rules.hpp"
 #include "http/text.hpp"
 #include "net/address_range.hpp"
 
@@ -86,6 +87,9 @@ absl::Status check_host_header(std::string_view host) {
 absl::Status check_header_name(const std::string& field, std::string_view name) {
   if (!http::is_token(name) || name.size() > kMaxHeaderNameBytes) {
     return wrong(field, quoted(name) + "is not the name of a header field");
+  }
+  if (const auto why = http::why_fixed(name)) {
+    return wrong(field, quoted(name) + "cannot be changed: it " + std::string(*why));
   }
   return absl::OkStatus();
 }

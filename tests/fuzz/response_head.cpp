@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "http/forwarding.hpp"
+#include "http/outgoing_head.hpp"
 #include "split_reading.hpp"
 
 using namespace simplon::http;

@@ -191,12 +191,6 @@ void SessionCore::end_lingering() {
   }
 }
 
-void SessionCore::send_ping() {
-  ping_pending_ = true;
-  ping_sent_ = loop().now();
-  control({.type = FrameType::ping, .flags = frame_flag::kSyn, .length = ++ping_value_});
-}
-
 void SessionCore::keep_alive() {
   const net::TimePoint now = loop().now();
   const net::TimePoint dead_at = last_heard_ + kDeadAfter;
@@ -205,7 +199,9 @@ void SessionCore::keep_alive() {
     return;
   }
   ++pings_since_;
-  send_ping();
+  ping_pending_ = true;
+  ping_sent_ = now;
+  control({.type = FrameType::ping, .flags = frame_flag::kSyn, .length = ++ping_value_});
   if (!alive_) {
     return;
   }

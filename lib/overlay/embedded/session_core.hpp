@@ -136,7 +136,6 @@ class SessionCore final : public Session,
   void linger(std::uint32_t id);
   void end_lingering();
   void keep_alive();
-  void send_ping();
   void end(std::error_code why, std::optional<GoAway> farewell, Close how);
   void finish();
 

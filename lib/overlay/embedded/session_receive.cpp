@@ -90,13 +90,7 @@ bool SessionCore::ping(const FrameHeader& header) {
     control({.type = FrameType::ping, .flags = frame_flag::kAck, .length = header.length});
   } else if (header.length == ping_value_ && std::exchange(ping_pending_, false)) {
     const net::Duration sample = loop().now() - ping_sent_;
-    const bool first = !stats_.rtt;
-    // The shortest is the link's; longer ones also hold what either side was busy with.
-    stats_.rtt = first || sample < *stats_.rtt ? sample : (*stats_.rtt * 7 + sample) / 8;
-    if (first) {
-      // That one met two agents in their handshakes, and windows grow by it.
-      send_ping();
-    }
+    stats_.rtt = stats_.rtt ? (*stats_.rtt * 7 + sample) / 8 : sample;
   }
   return alive_;
 }

@@ -101,6 +101,47 @@ TEST(RequestHead, PassesUnknownMethodsWithTheirCase) {
   EXPECT_EQ(head.method, "Mk-Thing");
 }
 
+// The parser has its own table of them, by Beast's ids.
+TEST(RequestHead, KnowsEveryFieldThatIsTreatedInSomeWay) {
+  int known = 0;
+  for (const std::string name : {"Accept",
+                                 "Authorization",
+                                 "Connection",
+                                 "Content-Location",
+                                 "Cookie",
+                                 "Date",
+                                 "Expect",
+                                 "Forwarded",
+                                 "HTTP2-Settings",
+                                 "Keep-Alive",
+                                 "Location",
+                                 "Max-Forwards",
+                                 "Origin",
+                                 "Proxy-Authenticate",
+                                 "Proxy-Authorization",
+                                 "Proxy-Connection",
+                                 "Referer",
+                                 "Set-Cookie",
+                                 "Simplon-Error",
+                                 "TE",
+                                 "Trailer",
+                                 "Upgrade",
+                                 "Via",
+                                 "X-Forwarded-For",
+                                 "X-Forwarded-Host",
+                                 "X-Forwarded-Port",
+                                 "X-Forwarded-Proto",
+                                 "X-Real-IP",
+                                 "Server"}) {
+    RequestParser parser{Limits{}};
+    RequestHead head;
+    ASSERT_TRUE(parser.parse("GET / HTTP/1.1\r\nHost: h\r\n" + name + ": 1\r\n\r\n", head));
+    EXPECT_EQ(head.fields[1].id, name_of(name)) << name;
+    known += name_of(name) == Name::other ? 0 : 1;
+  }
+  EXPECT_EQ(known, 28);
+}
+
 TEST(RequestHead, IsBoundedInBytesTargetAndFields) {
   const Limits limits{.head_bytes = 2048, .target_bytes = 256, .fields = 8};
   const std::string request = "GET / HTTP/1.1\r\n";

@@ -1,5 +1,7 @@
 #include "http/server.hpp"
 
+#include <regex>
+
 #include <gmock/gmock.h>
 
 #include "raw_peer.hpp"
@@ -70,7 +72,11 @@ class LocalServer : public testing::Test {
     net::spawn(loop_, "server", serve_locally(far_end, handler_, {}, drain_));
   }
 
-  std::string exchange(std::string_view request) { return client_->send(request).take(); }
+  // Without Date, whose value is the present.
+  std::string exchange(std::string_view request) {
+    static const std::regex kDate("Date: [^\r]*\r\n");
+    return std::regex_replace(client_->send(request).take(), kDate, "");
+  }
 
   base::ManualClock clock_;
   net::Loop loop_{clock_};
@@ -85,6 +91,12 @@ TEST_F(LocalServer, AnswersPipelinedRequestsInOrder) {
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1"
             "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nchunked");
   EXPECT_FALSE(client_->gone());
+}
+
+TEST_F(LocalServer, SaysTheDate) {
+  client_->send("GET /?1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(client_->take(),
+              testing::ContainsRegex("\r\nDate: [A-Z][a-z]{2}, [0-9]{2} .* GMT\r\n"));
 }
 
 TEST_F(LocalServer, StreamsChunksWithTrailers) {

@@ -173,25 +173,6 @@ TEST(SessionWindow, AReaderThatKeepsUpIsGrantedMore) {
   EXPECT_FALSE(peer.end.ended);
 }
 
-TEST(SessionWindow, TheRoundTripIsTheShortestThatWasSeenOfLate) {
-  RawPeer peer(SessionRole::server);
-  const auto answered = [&peer](std::chrono::milliseconds after) {
-    settle(peer.loop);
-    FrameHeader ping;
-    for (const FrameHeader& frame : peer.frames()) {
-      ping = frame.type == FrameType::ping ? frame : ping;
-    }
-    peer.clock.advance(after);
-    peer.send({.type = FrameType::ping, .flags = frame_flag::kAck, .length = ping.length});
-    return *peer.end.session->stats().rtt;
-  };
-  using std::chrono::milliseconds;
-  EXPECT_EQ(answered(milliseconds(50)), milliseconds(50)) << "the peer was in its handshake";
-  EXPECT_EQ(answered(milliseconds(2)), milliseconds(2)) << "asked again at once";
-  peer.clock.advance(kPingInterval);
-  EXPECT_EQ(answered(milliseconds(10)), milliseconds(3));
-}
-
 TEST(SessionWindow, APeerThatAnnouncesNothingGetsTheSpecificationsWindow) {
   RawPeer peer(SessionRole::server);
   // First frame of an ordinary client: a stream.

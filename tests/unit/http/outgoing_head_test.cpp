@@ -1,4 +1,4 @@
-#include "http/forwarding.hpp"
+#include "http/outgoing_head.hpp"
 
 #include <string>
 

@@ -1,0 +1,288 @@
+// What a target learns of its client, and what is changed of a head on request: behaviours 45
+// to 48.
+#include <string>
+
+#include "engine_fixture.hpp"
+#include "http/date.hpp"
+#include "http/header_rules.hpp"
+#include "http/references.hpp"
+#include "http/via.hpp"
+
+namespace simplon::http {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+using Action = HeaderRule::Action;
+
+class Behaviour : public Engine {
+ protected:
+  std::string forwarded_by(const Policy& policy, const std::string& fields = {},
+                           const std::string& line = "GET / HTTP/1.1") {
+    open(policy);
+    return forwarded(line + "\r\nHost: app.test\r\n" + fields + "\r\n");
+  }
+  std::string delivered_by(const Policy& policy, const std::string& fields,
+                           const std::string& status = "200 OK", const std::string& asked = {}) {
+    forwarded_by(policy, asked);
+    return answered("HTTP/1.1 " + status + "\r\n" + fields + "Content-Length: 0\r\n\r\n");
+  }
+};
+
+using Behaviour45 = Behaviour;
+using Behaviour46 = Behaviour;
+using Behaviour47 = Behaviour;
+using Behaviour48 = Behaviour;
+
+Policy dated() {
+  Policy policy;
+  policy.date = [] { return std::string_view("Sun, 06 Nov 1994 08:49:37 GMT"); };
+  return policy;
+}
+
+TEST_F(Behaviour45, DateIsAddedWhereItIsMissing) {
+  EXPECT_EQ(delivered_by(dated(), ""),
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n");
+}
+
+TEST_F(Behaviour45, TheOriginsDateAndServerStayAsTheyAre) {
+  EXPECT_EQ(delivered_by(dated(), "Server: x/1\r\ndate: yesterday\r\n"),
+            "HTTP/1.1 200 OK\r\nServer: x/1\r\ndate: yesterday\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_THAT(delivered_by(dated(), ""), Not(HasSubstr("Server:")));
+}
+
+TEST_F(Behaviour45, InterimResponsesGetNoDate) {
+  forwarded_by(dated());
+  EXPECT_EQ(answered("HTTP/1.1 103 Early Hints\r\n\r\n"), "HTTP/1.1 103 Early Hints\r\n\r\n");
+}
+
+TEST_F(Behaviour45, OurOwnAnswersHaveADate) {
+  open();
+  EXPECT_THAT(exchange("GET / HTTP/1.1\r\n\r\n"), HasSubstr("\r\nDate: "));
+}
+
+TEST(Date, IsOneOfAFixedLengthInGmt) {
+  const auto at = [](long seconds) {
+    return http_date(std::chrono::system_clock::time_point(std::chrono::seconds(seconds)));
+  };
+  EXPECT_EQ(at(784111777), "Sun, 06 Nov 1994 08:49:37 GMT");  // RFC 9110 §5.6.7
+  EXPECT_EQ(at(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+  EXPECT_EQ(at(951782400), "Tue, 29 Feb 2000 00:00:00 GMT");
+  EXPECT_EQ(http_date_now().size(), 29U);
+}
+
+Policy via(std::string pseudonym) {
+  Policy policy;
+  policy.via = std::move(pseudonym);
+  return policy;
+}
+
+TEST_F(Behaviour46, ViaIsAppended) {
+  EXPECT_THAT(forwarded_by(via("abc")), HasSubstr("\r\nVia: 1.1 abc\r\n"));
+  EXPECT_THAT(forwarded_by(via("abc"), "Via: 1.0 fred, HTTP/1.1 p.example (x, y)\r\n"),
+              HasSubstr("\r\nVia: 1.0 fred, HTTP/1.1 p.example (x, y)\r\nVia: 1.1 abc\r\n"));
+  EXPECT_THAT(forwarded_by(via("abc"), "", "GET / HTTP/1.0"), HasSubstr("\r\nVia: 1.0 abc\r\n"));
+  EXPECT_THAT(forwarded_by(Policy{}, ""), Not(HasSubstr("Via")));
+}
+
+TEST_F(Behaviour46, ARequestThatWasHereBeforeIsALoop) {
+  for (const std::string before :
+       {"Via: 1.1 abc", "via: 1.1 x,1.1 ABC", "Via: 1.1 x\r\nVia: HTTP/1.1 abc (comment)",
+        "Via: 1.0\tabc,", "Via: , ,1.1   abc  "}) {
+    open(via("abc"));
+    const std::string answer = exchange("GET / HTTP/1.1\r\nHost: h\r\n" + before + "\r\n\r\n");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 508 Loop Detected\r\n")) << before;
+    EXPECT_THAT(answer, HasSubstr("Simplon-Error: hop=access; reason=loop_detected\r\n"));
+  }
+  EXPECT_EQ(ends_->connects, 0);
+}
+
+TEST_F(Behaviour46, WhatOnlyLooksLikeOurPseudonymIsNoLoop) {
+  for (const std::string before : {"Via: abc", "Via: 1.1 abcd", "Via: 1.1 x (abc)",
+                                   "Via: 1.1 x abc", "X-Via: 1.1 abc", "Via: 1.1 abc:80"}) {
+    EXPECT_THAT(forwarded_by(via("abc"), before + "\r\n"), HasSubstr(before)) << before;
+  }
+}
+
+TEST_F(Behaviour46, ConnectionCannotHideALoop) {
+  EXPECT_THAT(forwarded_by(via("abc"), "Connection: Via\r\nVia: 1.1 x\r\n"),
+              HasSubstr("Via: 1.1 x\r\n"));
+}
+
+Policy of(Forwarding forwarding, std::string client, std::string scheme = "http") {
+  Policy policy;
+  policy.forwarding = forwarding;
+  policy.client_address = std::move(client);
+  policy.scheme = std::move(scheme);
+  return policy;
+}
+
+const std::string kSpoofed =
+    "X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nx-forwarded-proto: https\r\n"
+    "X-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Server: evil\r\n"
+    "X-Forwarded-Ssl: on\r\nX-FORWARDED_PREFIX: /evil\r\nForwarded: for=6.6.6.6\r\n"
+    "X-Real-IP: 6.6.6.6\r\nx_real_ip: 6.6.6.6\r\nX-Client-IP: 6.6.6.6\r\n"
+    "True-Client-IP: 6.6.6.6\r\nX-Cluster-Client-IP: 6.6.6.6\r\n";
+
+TEST_F(Behaviour47, WhatAnUntrustedClientSaysOfItselfIsDropped) {
+  const std::string out =
+      forwarded_by(of(Forwarding::replace, "192.0.2.1"), kSpoofed + "X-Y: z\r\n");
+  EXPECT_EQ(out,
+            "GET / HTTP/1.1\r\nHost: app.test\r\nX-Y: z\r\nX-Forwarded-For: 192.0.2.1\r\n"
+            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: app.test\r\nX-Forwarded-Port: 80\r\n"
+            "Forwarded: for=192.0.2.1;host=\"app.test\";proto=http\r\n\r\n");
+}
+
+TEST_F(Behaviour47, ATrustedProxysWordIsContinued) {
+  const std::string out =
+      forwarded_by(of(Forwarding::append, "192.0.2.1"),
+                   "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n"
+                   "X-Forwarded-Proto: https\r\nX-Forwarded-Host: a.test\r\n"
+                   "X-Forwarded-Port: 8443\r\nForwarded: for=1.1.1.1\r\nX-Real-IP: 1.1.1.1\r\n");
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1\r\n"));
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-Proto: https\r\n"));
+  EXPECT_THAT(out, Not(HasSubstr("X-Forwarded-Proto: http\r\n")));
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-Host: a.test\r\n"));
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-Port: 8443\r\n"));
+  EXPECT_THAT(out, HasSubstr("X-Real-IP: 1.1.1.1\r\n"));
+  EXPECT_THAT(out,
+              HasSubstr("Forwarded: for=1.1.1.1, for=192.0.2.1;host=\"app.test\";proto=http\r\n"));
+}
+
+TEST_F(Behaviour47, Ipv6IsQuotedInForwardedAndPlainInXForwardedFor) {
+  const std::string out = forwarded_by(of(Forwarding::replace, "2001:db8::1", "https"));
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-For: 2001:db8::1\r\n"));
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-Port: 443\r\n"));
+  EXPECT_THAT(out, HasSubstr("Forwarded: for=\"[2001:db8::1]\";host=\"app.test\";proto=https\r\n"));
+}
+
+TEST_F(Behaviour47, TheSecondHopPassesWhatTheFirstSaid) {
+  const std::string first = forwarded_by(of(Forwarding::replace, "192.0.2.1"), kSpoofed);
+  open();
+  EXPECT_EQ(forwarded(first), first);
+}
+
+TEST_F(Behaviour47, ConnectionCannotRemoveIt) {
+  EXPECT_THAT(forwarded_by(Policy{},
+                           "Connection: X-Forwarded-For, Forwarded\r\n"
+                           "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\n"),
+              HasSubstr("X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\n"));
+}
+
+TEST_F(Behaviour47, ThePeerIsTheOverlaysWordAlone) {
+  Policy policy;
+  policy.peer_header = "X-Simplon-Peer";
+  policy.peer = "laptop";
+  const std::string out = forwarded_by(
+      policy, "x-simplon-peer: root\r\nX_Simplon_Peer: root\r\nConnection: X-Simplon-Peer\r\n");
+  EXPECT_EQ(out, "GET / HTTP/1.1\r\nHost: app.test\r\nX-Simplon-Peer: laptop\r\n\r\n");
+  EXPECT_THAT(forwarded_by({}, "X-Simplon-Peer: anybody\r\n"), HasSubstr("anybody"));
+}
+
+Policy renamed(bool references) {
+  Policy policy;
+  policy.host_header = "localhost:3000";
+  policy.rewrite_references = references;
+  return policy;
+}
+
+TEST_F(Behaviour48, HostIsKeptByDefaultAndRewrittenOnRequest) {
+  EXPECT_THAT(forwarded_by({}), HasSubstr("\r\nHost: app.test\r\n"));
+  const std::string out = forwarded_by(renamed(false), "Origin: http://app.test\r\n");
+  EXPECT_THAT(out, HasSubstr("\r\nHost: localhost:3000\r\n"));
+  EXPECT_THAT(out, HasSubstr("\r\nOrigin: http://app.test\r\n"));
+  EXPECT_THAT(answered("HTTP/1.1 302 Found\r\nLocation: http://localhost:3000/a\r\n"
+                       "Content-Length: 0\r\n\r\n"),
+              HasSubstr("\r\nLocation: http://localhost:3000/a\r\n"));
+}
+
+TEST_F(Behaviour48, ReferencesFollowTheHostWhereAsked) {
+  const std::string out = forwarded_by(
+      renamed(true), "Origin: https://app.test\r\nReferer: https://APP.test:443/x?y#z\r\n");
+  EXPECT_THAT(out, HasSubstr("\r\nOrigin: https://localhost:3000\r\n"));
+  EXPECT_THAT(out, HasSubstr("\r\nReferer: https://localhost:3000/x?y#z\r\n"));
+  EXPECT_THAT(answered("HTTP/1.1 302 Found\r\nLocation: http://localhost:3000/a?b\r\n"
+                       "Content-Location: //localhost:3000/c\r\n"
+                       "Set-Cookie: a=b; Domain=localhost; Path=/\r\nContent-Length: 0\r\n\r\n"),
+              AllOf(HasSubstr("\r\nLocation: //app.test/a?b\r\n"),
+                    HasSubstr("\r\nContent-Location: //app.test/c\r\n"),
+                    HasSubstr("\r\nSet-Cookie: a=b; Domain=app.test; Path=/\r\n")));
+}
+
+TEST_F(Behaviour48, TheClientsSchemeIsWhatTheFirstProxySaw) {
+  EXPECT_THAT(delivered_by(renamed(true), "Location: http://localhost:3000/\r\n", "302 Found",
+                           "X-Forwarded-Proto: https\r\n"),
+              HasSubstr("\r\nLocation: https://app.test/\r\n"));
+  EXPECT_THAT(delivered_by(renamed(true), "Location: http://localhost:3000/\r\n", "302 Found",
+                           "X-Forwarded-Proto: javascript\r\n"),
+              HasSubstr("\r\nLocation: //app.test/\r\n"));
+}
+
+TEST(References, LeaveAloneWhatPointsElsewhere) {
+  const References references{.client = "app.test", .target = "localhost:3000", .scheme = "https"};
+  for (const std::string other :
+       {"http://other.test/", "/path", "path//x", "", "//", "http://localhost:3001/",
+        "http://localhost/", "mailto:a@localhost:3000", "ftp://localhost:3000/",
+        "http://localhost:3000.evil/", "http://u@localhost:3000/", "null", "?//localhost:3000"}) {
+    EXPECT_EQ(references.towards_client(other), other);
+    EXPECT_EQ(references.towards_target(other), other);
+  }
+  for (const std::string cookie :
+       {"Domain=localhost", "a=b; Domain=other", "a=b; XDomain=localhost", "a=b;", "a=b; Domain",
+        "a=b; Domain=notlocalhost", ""}) {
+    EXPECT_EQ(references.cookie_towards_client(cookie), cookie);
+  }
+  EXPECT_EQ(references.cookie_towards_client("a=b;domain = .LOCALHOST;Secure"),
+            "a=b;domain =app.test;Secure");
+}
+
+TEST(References, KnowStandardPorts) {
+  const References references{.client = "[::1]:8080", .target = "app.test", .scheme = ""};
+  EXPECT_EQ(references.towards_client("http://app.test:80/x"), "//[::1]:8080/x");
+  EXPECT_EQ(references.towards_client("https://app.test:443"), "//[::1]:8080");
+  EXPECT_EQ(references.towards_client("http://app.test:443/"), "http://app.test:443/");
+  EXPECT_EQ(references.towards_target("http://[::1]:8080/y"), "http://app.test/y");
+}
+
+TEST_F(Behaviour48, HeaderRulesChangeRequestsInTheirOrder) {
+  Policy policy;
+  policy.request_headers = {{Action::remove, "X-Gone", ""}, {Action::set, "X-Set", "ours"},
+                            {Action::add, "X-Added", "1"},  {Action::add, "X-Added", "2"},
+                            {Action::add, "X-Undone", "x"}, {Action::remove, "x-undone", ""}};
+  EXPECT_EQ(forwarded_by(policy,
+                         "x-gone: 1\r\nX-GONE: 2\r\nx-set: theirs\r\nX-Set: too\r\n"
+                         "X-Added: 0\r\nX-Undone: y\r\n"),
+            "GET / HTTP/1.1\r\nHost: app.test\r\nX-Added: 0\r\nX-Set: ours\r\nX-Added: 1\r\n"
+            "X-Added: 2\r\n\r\n");
+}
+
+TEST_F(Behaviour48, HeaderRulesChangeFinalResponsesOnly) {
+  Policy policy;
+  policy.response_headers = {{Action::set, "Cache-Control", "no-store"},
+                             {Action::remove, "X-Powered-By", ""}};
+  forwarded_by(policy);
+  EXPECT_EQ(answered("HTTP/1.1 103 Early Hints\r\nX-Powered-By: x\r\n\r\n"),
+            "HTTP/1.1 103 Early Hints\r\nX-Powered-By: x\r\n\r\n");
+  EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nX-Powered-By: x\r\ncache-control: public\r\n"
+                     "Content-Length: 0\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n");
+}
+
+TEST(HeaderRules, CannotTouchWhatFramesRoutesOrUpgrades) {
+  for (const std::string_view name :
+       {"Content-Length", "transfer-encoding", "CONNECTION", "Upgrade", "Host", "TE", "Trailer",
+        "Keep-Alive", "Expect", "Via", "Simplon-Error", "Sec-WebSocket-Key",
+        "sec-websocket-protocol", "Proxy-Connection", "HTTP2-Settings", "Max-Forwards"}) {
+    EXPECT_TRUE(why_fixed(name)) << name;
+  }
+  for (const std::string_view name : {"Authorization", "X-Forwarded-Proto", "Cookie", "Set-Cookie",
+                                      "Origin", "Server", "X-Any"}) {
+    EXPECT_FALSE(why_fixed(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace simplon::http
