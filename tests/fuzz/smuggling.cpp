@@ -1,12 +1,16 @@
 // Two clients send requests made by a grammar that goes wrong on purpose, through the engine, to
-// origins that read strictly (strict_reader.hpp). The input chooses the productions and the splits.
+// origins that read strictly (request_reader.hpp). The input chooses the productions and the
+// splits.
 //
-// What must hold: an origin gets nothing that is not HTTP/1.1 to the letter; it sees as many whole
-// requests of a client as that client gets answers from it; no request has bytes of both clients.
+// What must hold: an origin gets nothing that is not HTTP/1.1 to the letter; what it gets of a
+// client is what another reader makes of that client's bytes, in their order and up to some point;
+// the client gets as many answers from it; no message has bytes of both clients.
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,7 +21,7 @@
 #include "http/engine.hpp"
 #include "net/buffer_pool.hpp"
 #include "net/memory.hpp"
-#include "strict_reader.hpp"
+#include "request_reader.hpp"
 
 namespace {
 
@@ -35,7 +39,7 @@ constexpr std::array<string_view, 22> kLines{
     "POST /@ HTTP/1.1",
     "POST /@ HTTP/1.0",
     "HEAD /@ HTTP/1.1",
-    "OPTIONS * HTTP/1.1",
+    "OPTIONS * HTTP/1.1\r\nX: @",
     "PUT /@?x=@ HTTP/1.1",
     "POST http://@/ HTTP/1.1",
     "POST  /@ HTTP/1.1",
@@ -218,10 +222,16 @@ class Grammar {
   string_view mark_;
 };
 
+// A request that an origin answered; without a body where that never came whole.
+struct Asked {
+  std::string method;
+  std::optional<std::string> body;
+};
+
 struct Origin {
   net::StreamPtr stream;
-  fuzz::StrictReader reader;
-  bool answered = false;  // the request that is coming has its answer
+  fuzz::RequestReader reader{fuzz::Rules::letter};
+  Asked* early = nullptr;  // the request that is coming has its answer
 };
 
 class FuzzEnds final : public http::Ends {
@@ -237,7 +247,7 @@ class FuzzEnds final : public http::Ends {
       co_return pooled;
     }
     auto [ours, theirs] = net::make_memory_pair(loop);
-    origins.push_back({.stream = theirs, .reader = {}});
+    origins.push_back({.stream = theirs});
     co_return http::Upstream{.stream = ours, .authority = "origin"};
   }
   void release(const std::string&, http::Upstream upstream) override {
@@ -285,6 +295,7 @@ class Scene {
   }
 
   void send(std::size_t client, string_view piece) {
+    clients_[client].sent += piece;
     write(*clients_[client].stream, piece);
     settle();
   }
@@ -295,7 +306,9 @@ class Scene {
     }
     settle();
     for (std::size_t i = 0; i < clients_.size(); ++i) {
-      require(count(clients_[i].received, kAnswered) == clients_[i].asked);
+      require(count(clients_[i].received, kAnswered) == clients_[i].asked.size());
+      require(count(clients_[i].received, kMarks[1 - i]) == 0);
+      require_meant(clients_[i]);
     }
     for (Client& client : clients_) {
       client.stream->reset();
@@ -312,9 +325,24 @@ class Scene {
  private:
   struct Client {
     net::StreamPtr stream;
+    std::string sent;
     std::string received;
-    std::size_t asked = 0;  // whole requests that an origin saw
+    std::deque<Asked> asked;
   };
+
+  // The client's own bytes say so, to a reader that is not the engine's.
+  static void require_meant(const Client& client) {
+    fuzz::RequestReader reader(fuzz::Rules::forgiving);
+    reader.feed(client.sent);
+    for (const Asked& asked : client.asked) {
+      if (!asked.body) {
+        require(&asked == &client.asked.back());
+        return;
+      }
+      const auto meant = reader.next();
+      require(meant && meant->method == asked.method && meant->body == asked.body);
+    }
+  }
 
   void run() {
     while (loop_.poll() != 0) {
@@ -339,32 +367,31 @@ class Scene {
   bool serve(Origin& origin) {
     const std::string got = read_all(*origin.stream);
     origin.reader.feed(got);
-    while (const auto request = origin.reader.next()) {
-      if (!std::exchange(origin.answered, false)) {
-        answer(origin, *request);
-      }
+    while (auto request = origin.reader.next()) {
+      Asked* early = std::exchange(origin.early, nullptr);
+      Asked& asked = early ? *early : answer(origin, request->raw, request->method);
+      asked.body = std::move(request->body);
     }
+    require(!origin.reader.faulty());
     if (const auto head = origin.reader.begun()) {
       if (origin.reader.expects()) {
         write(*origin.stream, "HTTP/1.1 100 Continue\r\n\r\n");
       } else if (head->starts_with("PUT ")) {  // some origins do not wait for the body
-        origin.answered = true;
-        answer(origin, *head);
+        origin.early = &answer(origin, *head, "PUT");
       }
     }
     return !got.empty();
   }
 
-  void answer(Origin& origin, string_view request) {
+  Asked& answer(Origin& origin, string_view request, string_view method) {
     const bool of_first = request.find(kMarks[0]) != string_view::npos;
     const bool of_second = request.find(kMarks[1]) != string_view::npos;
-    require(!(of_first && of_second));
-    std::string out = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n";
-    if (of_first || of_second) {  // without a mark it could be anybody's
-      ++clients_[of_second ? 1 : 0].asked;
-      out.append(kAnswered).append("\r\n");
-    }
-    write(*origin.stream, out + (request.starts_with("HEAD ") ? "\r\n" : "\r\nok"));
+    require(of_first != of_second);
+    const std::size_t client = of_second ? 1 : 0;
+    std::string out = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n";
+    out.append(kAnswered).append("\r\n\r\n");
+    write(*origin.stream, out.append(method == "HEAD" ? "" : kMarks[client]));
+    return clients_[client].asked.emplace_back(std::string(method), std::nullopt);
   }
 
   base::ManualClock clock_;
