@@ -32,6 +32,9 @@ inline constexpr int kReadsPerTurn = 4;
 /// Windows grow to this many bandwidth-delay products: a window is returned in halves, and the
 /// round trip of an idle link, which is what pings see, is shorter than that of a busy one.
 inline constexpr double kWindowsPerDelay = 8;
+/// Up to here windows grow on any link; beyond, to what one of 10 Gbit/s holds.
+inline constexpr double kModestWindow = 512 * 1024;
+inline constexpr double kFastestLink = 1.25;  // bytes per nanosecond
 /// Unanswered pings before a peer is dead: a loop that stood still for long has asked nobody yet.
 inline constexpr int kDeadPings = 2;
 

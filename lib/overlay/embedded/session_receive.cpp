@@ -274,9 +274,12 @@ std::uint32_t SessionCore::growth(std::uint32_t window, std::uint32_t drained,
   if (!stats_.rtt || window >= kMaxWindow) {
     return 0;
   }
-  const double target = kWindowsPerDelay * static_cast<double>(drained) *
-                        static_cast<double>(stats_.rtt->count()) /
-                        static_cast<double>(std::max<std::int64_t>(1, elapsed.count()));
+  const auto rtt = static_cast<double>(stats_.rtt->count());
+  const double measured = kWindowsPerDelay * static_cast<double>(drained) * rtt /
+                          static_cast<double>(std::max<std::int64_t>(1, elapsed.count()));
+  // What empties at once into a socket's buffer says little about the link, and the whole window is
+  // what a reader that stops then costs.
+  const double target = std::min(measured, std::max<double>(kModestWindow, kFastestLink * rtt));
   const std::uint32_t most = std::min(window, kMaxWindow - window);
   if (target <= window) {
     return 0;

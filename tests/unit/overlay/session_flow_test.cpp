@@ -133,44 +133,65 @@ TEST(SessionWindow, ManyStreamsShareATransportThatTakesLittle) {
   }
 }
 
-TEST(SessionWindow, AReaderThatKeepsUpIsGrantedMore) {
-  const auto budget = std::make_shared<MemoryBudget>();
-  RawPeer peer(SessionRole::server, {.budget = budget});
-  peer.update(0, 0, kInitialWindow);
-  const auto hello = peer.frames();
-  ASSERT_EQ(hello.size(), 2U);
-  ASSERT_EQ(hello[1].type, FrameType::ping);
-  peer.clock.advance(std::chrono::milliseconds(10));
-  peer.send({.type = FrameType::ping, .flags = frame_flag::kAck, .length = hello[1].length});
-  EXPECT_EQ(peer.end.session->stats().rtt, std::chrono::milliseconds(10));
-  peer.update(1, frame_flag::kSyn);
-  const Drain drain(peer.end.inbound[0]);
-  peer.frames();
+// A stream of a Simplon peer whose round trip is known, and a reader that takes all at once.
+struct GrowingWindow {
+  explicit GrowingWindow(std::chrono::microseconds round_trip) {
+    peer.update(0, 0, kInitialWindow);
+    const auto hello = peer.frames();
+    EXPECT_EQ(hello.size(), 2U);
+    EXPECT_EQ(hello.at(1).type, FrameType::ping);
+    peer.clock.advance(round_trip);
+    peer.send({.type = FrameType::ping, .flags = frame_flag::kAck, .length = hello[1].length});
+    EXPECT_EQ(peer.end.session->stats().rtt, round_trip);
+    peer.update(1, frame_flag::kSyn);
+    drain = std::make_unique<Drain>(peer.end.inbound[0]);
+    peer.frames();
+  }
 
-  const auto granted = [&peer](std::size_t sent) {
+  std::size_t granted(std::size_t sent) {
     peer.data(1, pattern(sent));
     std::size_t credit = 0;
     for (const FrameHeader& frame : peer.frames()) {
       credit += frame.type == FrameType::window_update ? frame.length : 0;
     }
     return credit;
-  };
+  }
+
+  std::shared_ptr<MemoryBudget> budget = std::make_shared<MemoryBudget>();
+  RawPeer peer{SessionRole::server, {.budget = budget}};
+  std::unique_ptr<Drain> drain;
+};
+
+TEST(SessionWindow, AReaderThatKeepsUpIsGrantedMore) {
+  GrowingWindow end(std::chrono::milliseconds(20));
+  RawPeer& peer = end.peer;
   // As slow as a window in ten seconds: what was read is given back.
   peer.clock.advance(std::chrono::seconds(10));
-  EXPECT_EQ(granted(kInitialWindow / 2), kInitialWindow / 2);
+  EXPECT_EQ(end.granted(kInitialWindow / 2), kInitialWindow / 2);
   // Half a window in a millisecond: doubled, again and again, to the largest window.
   std::size_t window = kInitialWindow;
   while (window < kMaxWindow) {
     peer.clock.advance(std::chrono::milliseconds(1));
-    EXPECT_EQ(granted(window / 2), window / 2 + window);
+    EXPECT_EQ(end.granted(window / 2), window / 2 + window);
     window *= 2;
   }
   peer.clock.advance(std::chrono::milliseconds(1));
-  EXPECT_EQ(granted(window / 2), window / 2);
-  EXPECT_EQ(budget->promised(), kMaxWindow - kInitialWindow);
+  EXPECT_EQ(end.granted(window / 2), window / 2);
+  EXPECT_EQ(end.budget->promised(), kMaxWindow - kInitialWindow);
   peer.update(1, frame_flag::kRst);
   peer.end.inbound.clear();
   EXPECT_FALSE(peer.end.ended);
+}
+
+// However fast a local socket swallows the first megabytes: the reader may stop right behind them,
+// and its whole window stands still here then.
+TEST(SessionWindow, AShortLinkNeedsNoLargeWindow) {
+  GrowingWindow end(std::chrono::microseconds(100));
+  std::size_t window = kInitialWindow;
+  for (int i = 0; i < 16; ++i) {
+    window += end.granted(window / 2) - window / 2;
+  }
+  EXPECT_EQ(window, 512UL * 1024);
 }
 
 TEST(SessionWindow, APeerThatAnnouncesNothingGetsTheSpecificationsWindow) {
