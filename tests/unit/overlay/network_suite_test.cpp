@@ -93,6 +93,24 @@ TEST_P(NetworkSuite, AHostThatDoesNotAnswerTimesOut) {
   EXPECT_EQ(dialed.status->refusal().failure.code, Errc::timed_out);
 }
 
+// An hour, while sessions ping and those without streams end.
+TEST_P(NetworkSuite, AQuietStreamLivesOn) {
+  const Hosted web = host(*alice, "web");
+  const Dialed dialed = connect(*bob, to("web"));
+  const auto inbound = arrival(web);
+  ASSERT_NE(inbound, nullptr);
+  inbound->accept();
+  ASSERT_EQ(answer_of(dialed), OpenStatus::State::accepted);
+  for (int i = 0; i < 720; ++i) {
+    clock.advance(std::chrono::seconds(5));
+    net::test::settle(loop);
+  }
+  EXPECT_TRUE(run(loop, send(dialed.stream, "still here?")));
+  EXPECT_EQ(run(loop, read_count(inbound->stream(), 11)), "still here?");
+  EXPECT_TRUE(run(loop, send(inbound->stream(), "yes")));
+  EXPECT_EQ(run(loop, read_count(dialed.stream, 3)), "yes");
+}
+
 TEST_P(NetworkSuite, EachDirectionEndsByItself) {
   const Hosted web = host(*alice, "web");
   const Dialed dialed = connect(*bob, to("web"));

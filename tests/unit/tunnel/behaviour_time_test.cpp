@@ -1,0 +1,98 @@
+// Behaviours 20 and 62 through access, overlay and share.
+#include "harness.hpp"
+
+namespace simplon::tunnel::test {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+using Behaviour20 = TunnelTest;
+using Behaviour62 = TunnelTest;
+
+/// "/poll" answers when the test says so, everything else as EchoHandler.
+class PollHandler final : public http::Handler {
+ public:
+  explicit PollHandler(net::Loop& loop) : gate(loop) {}
+  net::awaitable<void> handle(http::Request& request, http::Responder& responder) override {
+    (void)request;
+    ++asked;
+    co_await gate.wait_until();
+    (void)co_await responder.respond(200, {}, "at last");
+  }
+  net::Gate gate;
+  int asked = 0;
+};
+
+TEST_F(Behaviour62, AWebsocketThatIsIdleForAnHourIsAlive) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"));
+  Client client(loop_, address(access("demo")));
+  EXPECT_THAT(client.get("/ws", "a", kUpgrade), StartsWith("HTTP/1.1 101"));
+  for (int i = 0; i < 60; ++i) {
+    clock_.advance(minutes(1));
+    net::test::settle(loop_);
+  }
+  client.clear();
+  client.send("still here");
+  EXPECT_EQ(client.until("here"), "still here");
+}
+
+TEST_F(Behaviour62, AnAnswerMayComeAfterADay) {
+  const auto handler = std::make_shared<PollHandler>(loop_);
+  Origin origin(loop_, [&](net::StreamPtr stream) {
+    net::spawn(loop_, "origin", http::serve_locally(std::move(stream), handler, {}, origin_drain_));
+  });
+  share("demo", origin.target("http"));
+  Client client(loop_, address(access("demo")));
+  client.send("GET /poll HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(until([&] { return handler->asked == 1; }));
+  for (int i = 0; i < 24; ++i) {
+    clock_.advance(hours(1));
+    net::test::settle(loop_);
+  }
+  handler->gate.open();
+  EXPECT_THAT(client.until("at last"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(Behaviour62, TheLimitOfEitherEndResetsBothWhereItWasChosen) {
+  std::vector<net::StreamPtr> targets;
+  Origin origin(loop_, [&](net::StreamPtr stream) {
+    (void)stream->try_write(
+        net::as_buffer("HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n"
+                       "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+    targets.push_back(std::move(stream));
+  });
+  for (const bool at_share : {true, false}) {
+    const std::string name = at_share ? "one" : "two";
+    HttpSettings limited;
+    limited.timeouts.websocket_idle = seconds(60);
+    Share share{.service = name, .overlay = {}, .target = origin.target("http")};
+    Access access{.service = name, .overlay = {}, .listen = {}};
+    (at_share ? share.http : access.http) = limited;
+    ready(host_, create(host_, {.name = name, .spec = share}));
+    const TunnelPtr entry = ready(guest_, create(guest_, {.name = name + "-a", .spec = access}));
+    targets.clear();
+    Client client(loop_, address(entry));
+    EXPECT_THAT(client.get("/ws", "a", kUpgrade), StartsWith("HTTP/1.1 101"));
+    ASSERT_FALSE(targets.empty());
+    const net::StreamPtr target = targets.back();  // later ones are the share's checks
+    clock_.advance(seconds(59));
+    net::test::settle(loop_);
+    client.send("x");
+    net::test::settle(loop_);
+    clock_.advance(seconds(59));
+    net::test::settle(loop_);
+    (void)target->try_write(net::as_buffer("y"));
+    EXPECT_THAT(client.until("\r\n\r\ny"), HasSubstr("\r\n\r\ny"));
+    clock_.advance(seconds(61));
+    EXPECT_FALSE(client.ended()) << "reset, not ended";
+    EXPECT_FALSE(net::test::run(loop_, net::test::read_to_end(target)));
+  }
+}
+
+}  // namespace
+}  // namespace simplon::tunnel::test
