@@ -65,6 +65,9 @@ std::string limits(const v1::Limits& from) {
   if (from.connections() != 0) {
     append(out, "connections " + std::to_string(from.connections()));
   }
+  if (from.connections_per_client() != 0) {
+    append(out, "connections-per-client " + std::to_string(from.connections_per_client()));
+  }
   return out;
 }
 

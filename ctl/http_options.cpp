@@ -37,13 +37,15 @@ struct LimitOption {
   const char* type;
   const char* help;
 };
-constexpr std::array<LimitOption, 5> kLimits{{
+constexpr std::array<LimitOption, 6> kLimits{{
     {"--max-head-bytes", "head_bytes", "SIZE", "A head in bytes; default and most 64KiB"},
     {"--max-header-fields", "header_fields", "N", "Fields of a head; default 128"},
     {"--max-target-bytes", "target_bytes", "SIZE", "A request's target; default 16KiB"},
     {"--max-body", "request_body_bytes", "SIZE", "A request's body; default unlimited"},
     {"--max-connections", "connections", "N",
      "Connections at the same time; default and most 16384"},
+    {"--max-connections-per-client", "connections_per_client", "N",
+     "Of one client address; default 1024, on this host unlimited"},
 }};
 
 Outcome put_rules(const std::string& option, const std::vector<std::string>& typed,
@@ -83,6 +85,10 @@ void HttpOptions::add_to(CLI::App& command, bool share) {
         ->group(kGroup);
   }
   for (const LimitOption& each : kLimits) {
+    if (share && each.field == std::string_view("connections_per_client")) {
+      limits_[each.field];  // never typed
+      continue;
+    }
     command.add_option(each.option, limits_[each.field], each.help)
         ->type_name(each.type)
         ->group(kGroup);

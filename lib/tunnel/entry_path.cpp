@@ -138,8 +138,8 @@ constexpr std::chrono::seconds kTurnAwayTime{1};
 // last.
 class NoPlace final : public http::Ends {
  public:
-  NoPlace(std::shared_ptr<EntryPath> path, std::shared_ptr<http::Drain> drain)
-      : path_(std::move(path)), drain_(std::move(drain)) {}
+  NoPlace(std::shared_ptr<EntryPath> path, std::shared_ptr<http::Drain> drain, std::string detail)
+      : path_(std::move(path)), drain_(std::move(drain)), detail_(std::move(detail)) {}
 
   std::expected<std::string, base::Failure> route(std::string_view /*host*/) override {
     return std::unexpected(failure());
@@ -162,11 +162,12 @@ class NoPlace final : public http::Ends {
     drain_->request();
     return {.hop = path_->is_frontend() ? base::Hop::frontend : base::Hop::access,
             .code = Errc::limit_exceeded,
-            .detail = "this tunnel has as many connections as it may; try again soon"};
+            .detail = detail_};
   }
 
   const std::shared_ptr<EntryPath> path_;
   const std::shared_ptr<http::Drain> drain_;
+  const std::string detail_;
 };
 
 // Failures that say something about a service's hosting, and not about the name that somebody on
@@ -184,7 +185,19 @@ EntryPath::EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link,
       link_(std::move(link)),
       traffic_(std::move(traffic)),
       policy_(policy_of(*tunnel_)),
-      trusted_(trusted_proxies(tunnel_->spec)) {}
+      trusted_(trusted_proxies(tunnel_->spec)),
+      client_limit_(client_limit(tunnel_->spec)) {}
+
+bool EntryPath::trusts(const net::SocketAddress& client) const {
+  return std::ranges::any_of(trusted_, [&](const auto& range) { return range.contains(client); });
+}
+
+std::uint64_t EntryPath::most_of(const net::SocketAddress& client) const {
+  if (trusts(client)) {
+    return 0;
+  }
+  return client_limit_.value_or(client.loopback() ? 0 : kMaxConnectionsPerClient);
+}
 
 void EntryPath::take(Lane& lane, net::Accepted accepted) {
   if (lane.drain->requested()) {
@@ -196,13 +209,16 @@ void EntryPath::take(Lane& lane, net::Accepted accepted) {
                     tunnel_->name, net::to_string(accepted.from.endpoint()));
   const auto* access = std::get_if<Access>(&tunnel_->spec);
   const bool raw = access != nullptr && access->protocol == Protocol::tcp;
-  auto here = traffic_->admit(lane, client);
+  auto place = traffic_->client_places().take(accepted.from, most_of(accepted.from));
+  auto here = place ? traffic_->admit(lane, client, std::move(*place)) : nullptr;
   if (here == nullptr) {
     traffic_->count_failure();
     here = raw ? nullptr : traffic_->turn_away(lane, client);
     if (here != nullptr) {
       net::spawn(lane.loop, "entry's client too many",
-                 turn_away(shared_from_this(), std::move(here), std::move(client), std::move(id)));
+                 turn_away(shared_from_this(), std::move(here), std::move(client), std::move(id),
+                           (place ? "this tunnel has" : "your address has") +
+                               std::string(" as many connections as it may; try again soon")));
     } else {
       client->reset();
     }
@@ -289,8 +305,7 @@ net::awaitable<void> EntryPath::serve(std::shared_ptr<EntryPath> self,
                                       net::SocketAddress from, std::string id) {
   auto policy = std::make_shared<http::Policy>(self->policy_);
   policy->client_address = from.ip();
-  if (std::ranges::any_of(self->trusted_,
-                          [&](const auto& range) { return range.contains(from); })) {
+  if (self->trusts(from)) {
     policy->forwarding = http::Forwarding::append;
   }
   auto ends = std::make_shared<ServiceEnds>(self, client->loop());
@@ -301,11 +316,12 @@ net::awaitable<void> EntryPath::serve(std::shared_ptr<EntryPath> self,
 
 net::awaitable<void> EntryPath::turn_away(std::shared_ptr<EntryPath> self,
                                           std::unique_ptr<Connection> /*here*/,
-                                          net::StreamPtr client, std::string id) {
+                                          net::StreamPtr client, std::string id,
+                                          std::string detail) {
   auto policy = std::make_shared<http::Policy>(self->policy_);
   policy->timeouts.head = policy->timeouts.linger = kTurnAwayTime;
   auto drain = std::make_shared<http::Drain>();
-  auto ends = std::make_shared<NoPlace>(self, drain);
+  auto ends = std::make_shared<NoPlace>(self, drain, std::move(detail));
   co_await http::serve(std::move(client), std::move(ends), std::move(policy), std::move(id),
                        std::move(drain));
 }

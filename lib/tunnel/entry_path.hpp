@@ -4,7 +4,9 @@
 // what changes is in its Traffic's lanes and in each connection's own ends.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +49,10 @@ class EntryPath final : public std::enable_shared_from_this<EntryPath> {
                                    std::string id);
   static net::awaitable<void> turn_away(std::shared_ptr<EntryPath> self,
                                         std::unique_ptr<Connection> here, net::StreamPtr client,
-                                        std::string id);
+                                        std::string id, std::string detail);
+  bool trusts(const net::SocketAddress& client) const;
+  /// Connections that this client may have at the same time; zero: as many as it likes.
+  std::uint64_t most_of(const net::SocketAddress& client) const;
   void note(const std::string& service, const std::string& id, const base::Failure& failure);
 
   const TunnelPtr tunnel_;
@@ -56,6 +61,7 @@ class EntryPath final : public std::enable_shared_from_this<EntryPath> {
   const std::shared_ptr<Traffic> traffic_;
   const http::Policy policy_;
   const std::vector<net::AddressRange> trusted_;
+  const std::optional<std::uint64_t> client_limit_;
 };
 
 }  // namespace simplon::tunnel

@@ -35,6 +35,7 @@ struct Limits {
   std::uint64_t target_bytes = 0;
   std::uint64_t request_body_bytes = 0;
   std::uint64_t connections = 0;
+  std::uint64_t connections_per_client = 0;
   bool operator==(const Limits&) const = default;
 };
 
@@ -55,6 +56,10 @@ inline constexpr std::chrono::milliseconds kEntryConnect{15'000};
 /// Of one tunnel at a time, and the most that can be chosen. Each may hold two descriptors, and one
 /// peer alone can open streams as fast as it likes.
 inline constexpr std::uint64_t kMaxConnections = 16 * 1024;
+
+/// Of one client address that is neither on this host nor a trusted proxy's. A browser keeps six, a
+/// busy household a few hundred.
+inline constexpr std::uint64_t kMaxConnectionsPerClient = 1024;
 
 struct TimeoutField {
   std::string_view name;  ///< in the API
@@ -79,13 +84,15 @@ struct LimitField {
   std::uint64_t least;
   std::uint64_t most;
   bool of_raw_bytes = false;
+  bool of_entries_only = false;  ///< the clients of a share are authenticated peers
 };
-inline constexpr std::array<LimitField, 5> kLimitFields{{
+inline constexpr std::array<LimitField, 6> kLimitFields{{
     {"head_bytes", &Limits::head_bytes, 1024, 64 * 1024},
     {"header_fields", &Limits::header_fields, 8, 1024},
     {"target_bytes", &Limits::target_bytes, 64, 64 * 1024},
     {"request_body_bytes", &Limits::request_body_bytes, 1, INT64_MAX},
     {"connections", &Limits::connections, 1, kMaxConnections, true},
+    {"connections_per_client", &Limits::connections_per_client, 1, kMaxConnections, true, true},
 }};
 
 /// What the engine keeps to. `defaults`: where nothing was chosen.

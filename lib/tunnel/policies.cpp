@@ -39,6 +39,11 @@ std::uint64_t connection_limit(const Spec& spec) {
   return chosen != 0 ? chosen : kMaxConnections;
 }
 
+std::optional<std::uint64_t> client_limit(const Spec& spec) {
+  const std::uint64_t chosen = http_of(spec).limits.connections_per_client;
+  return chosen != 0 ? std::optional(chosen) : std::nullopt;
+}
+
 http::Policy policy_of(const Tunnel& tunnel) {
   const HttpSettings& http = http_of(tunnel.spec);
   http::Policy policy;

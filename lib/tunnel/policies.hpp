@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "http/policy.hpp"
@@ -16,6 +17,10 @@ std::chrono::milliseconds connect_limit(const Spec& spec);
 
 /// Connections at the same time.
 std::uint64_t connection_limit(const Spec& spec);
+
+/// Connections of one client of an access or a frontend at the same time; none: what is chosen for
+/// it. Trusted proxies are no clients: they speak for many.
+std::optional<std::uint64_t> client_limit(const Spec& spec);
 
 /// For all connections of the tunnel; what differs between them (the client's address, the peer)
 /// is still to be filled in. An access's or frontend's replaces forwarding fields: `append` is for

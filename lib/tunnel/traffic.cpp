@@ -58,14 +58,14 @@ void Traffic::count_request(const http::Ends::Outcome& outcome) {
   }
 }
 
-std::unique_ptr<Connection> Traffic::admit(Lane& lane, net::StreamPtr client) {
+std::unique_ptr<Connection> Traffic::admit(Lane& lane, net::StreamPtr client, ClientPlace place) {
   if (open_.fetch_add(1) >= most_) {
     ended(true);
     return nullptr;
   }
   connections_.fetch_add(1, std::memory_order_relaxed);
   return std::unique_ptr<Connection>(
-      new Connection(shared_from_this(), lane, std::move(client), true));
+      new Connection(shared_from_this(), lane, std::move(client), true, std::move(place)));
 }
 
 std::unique_ptr<Connection> Traffic::turn_away(Lane& lane, net::StreamPtr client) {
@@ -74,7 +74,7 @@ std::unique_ptr<Connection> Traffic::turn_away(Lane& lane, net::StreamPtr client
     return nullptr;
   }
   return std::unique_ptr<Connection>(
-      new Connection(shared_from_this(), lane, std::move(client), false));
+      new Connection(shared_from_this(), lane, std::move(client), false, {}));
 }
 
 void Traffic::far_end(const std::string& error) {
@@ -139,8 +139,8 @@ void Traffic::ended(bool admitted) {
 }
 
 Connection::Connection(std::shared_ptr<Traffic> traffic, Lane& lane, net::StreamPtr client,
-                       bool admitted)
-    : traffic_(std::move(traffic)), lane_(lane), admitted_(admitted) {
+                       bool admitted, ClientPlace place)
+    : traffic_(std::move(traffic)), lane_(lane), admitted_(admitted), place_(std::move(place)) {
   position_ = lane_.running.insert(lane_.running.end(), std::move(client));
 }
 

@@ -19,6 +19,7 @@
 #include "http/engine.hpp"
 #include "net/acceptor.hpp"
 #include "net/splice.hpp"
+#include "tunnel/client_places.hpp"
 #include "tunnel/idle_pool.hpp"
 #include "tunnel/status.hpp"
 
@@ -60,9 +61,10 @@ class Traffic : public std::enable_shared_from_this<Traffic> {
 
   Counters counters() const;
   /// The place of one more connection, or null: there are as many as there may be.
-  std::unique_ptr<Connection> admit(Lane& lane, net::StreamPtr client);
+  std::unique_ptr<Connection> admit(Lane& lane, net::StreamPtr client, ClientPlace place = {});
   /// The same for a client that is only told that there is no place.
   std::unique_ptr<Connection> turn_away(Lane& lane, net::StreamPtr client);
+  ClientPlaces& client_places() { return *client_places_; }
   void count_failure() { failures_.fetch_add(1, std::memory_order_relaxed); }
   void count_request(const http::Ends::Outcome& outcome);
   const std::shared_ptr<net::SpliceCounters>& spliced() const { return spliced_; }
@@ -90,6 +92,7 @@ class Traffic : public std::enable_shared_from_this<Traffic> {
   std::atomic<std::uint64_t> connections_{0};
   std::atomic<std::uint64_t> open_{0};
   std::atomic<int> turned_away_{0};
+  const std::shared_ptr<ClientPlaces> client_places_ = std::make_shared<ClientPlaces>();
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<std::uint64_t> failures_{0};
   std::atomic<std::uint64_t> bytes_in_{0};
@@ -109,11 +112,13 @@ class Connection {
 
  private:
   friend class Traffic;
-  Connection(std::shared_ptr<Traffic> traffic, Lane& lane, net::StreamPtr client, bool admitted);
+  Connection(std::shared_ptr<Traffic> traffic, Lane& lane, net::StreamPtr client, bool admitted,
+             ClientPlace place);
 
   const std::shared_ptr<Traffic> traffic_;
   Lane& lane_;
   const bool admitted_;
+  const ClientPlace place_;
   std::list<net::StreamPtr>::iterator position_;
 };
 

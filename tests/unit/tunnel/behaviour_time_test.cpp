@@ -27,6 +27,44 @@ class PollHandler final : public http::Handler {
   int asked = 0;
 };
 
+TEST_F(Behaviour20, OneClientAddressHasOnlySoManyConnections) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"));
+  Access spec{.service = "demo", .overlay = {}, .listen = {}};
+  spec.http.limits.connections_per_client = 2;
+  spec.trusted_proxies = {std::string(kNobody)};
+  const TunnelPtr entry = ready(guest_, create(guest_, {.name = "entry", .spec = spec}));
+  const auto first = std::make_unique<Client>(loop_, address(entry));
+  EXPECT_THAT(first->get("/", "a"), StartsWith("HTTP/1.1 200"));
+  {
+    Client second(loop_, address(entry));
+    EXPECT_THAT(second.get("/", "a"), StartsWith("HTTP/1.1 200"));
+    Client third(loop_, address(entry));
+    const std::string answer = third.get("/", "a") + third.until("soon");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+    EXPECT_THAT(answer, HasSubstr("\r\nRetry-After: 1\r\n"));
+    EXPECT_THAT(answer, HasSubstr("your address has as many connections as it may"));
+    EXPECT_TRUE(third.ended());
+  }
+  EXPECT_EQ(guest_.status("entry")->counters.refused[503], 1U);
+  EXPECT_TRUE(until([&] { return guest_.status("entry")->counters.open_connections == 1; }));
+  Client fourth(loop_, address(entry));
+  EXPECT_THAT(fourth.get("/", "a"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(Behaviour20, ATrustedProxyMaySpeakForAnyNumber) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"));
+  Access spec{.service = "demo", .overlay = {}, .listen = {}};
+  spec.http.limits.connections_per_client = 1;
+  const TunnelPtr entry = ready(guest_, create(guest_, {.name = "entry", .spec = spec}));
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 5; ++i) {
+    clients.push_back(std::make_unique<Client>(loop_, address(entry)));
+    EXPECT_THAT(clients.back()->get("/", "a"), StartsWith("HTTP/1.1 200"));
+  }
+}
+
 TEST_F(Behaviour62, AWebsocketThatIsIdleForAnHourIsAlive) {
   Origin origin(loop_, http_origin());
   share("demo", origin.target("http"));

@@ -144,7 +144,13 @@ TEST(SpecHttpTest, WhatMeansNothingForRawBytesIsRefusedInWords) {
     spec.http.limits.connections = 1;
     EXPECT_EQ(refusal(spec), "");
   }
+  Share of_one_client = share("http://localhost:80");
+  of_one_client.http.limits.connections_per_client = 1;
+  EXPECT_THAT(refusal(of_one_client),
+              StartsWith("share.http.limits.connections_per_client: is for an access"));
   Access spec{.service = "s", .listen = {}, .protocol = Protocol::tcp};
+  spec.http.limits.connections_per_client = 1;
+  EXPECT_EQ(refusal(spec), "");
   spec.trusted_proxies = {"none"};
   EXPECT_THAT(refusal(spec), StartsWith("access.trusted_proxies: means nothing for an access of"));
   spec = {.service = "s", .listen = {}, .protocol = Protocol::tcp};

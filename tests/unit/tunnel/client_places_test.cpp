@@ -1,0 +1,60 @@
+#include "tunnel/client_places.hpp"
+
+#include <gtest/gtest.h>
+
+namespace simplon::tunnel {
+namespace {
+
+net::SocketAddress from(const char* ip, std::uint16_t port = 1) {
+  return *net::SocketAddress::from_ip(ip, port);
+}
+
+class ClientPlacesTest : public testing::Test {
+ protected:
+  std::shared_ptr<ClientPlaces> places_ = std::make_shared<ClientPlaces>();
+};
+
+TEST_F(ClientPlacesTest, EveryAddressHasItsOwn) {
+  const auto first = places_->take(from("192.0.2.1", 1), 2);
+  const auto second = places_->take(from("192.0.2.1", 2), 2);
+  EXPECT_TRUE(first && second);
+  EXPECT_FALSE(places_->take(from("192.0.2.1", 3), 2));
+  EXPECT_TRUE(places_->take(from("192.0.2.2"), 2));
+}
+
+TEST_F(ClientPlacesTest, APlaceIsFreeAgainWhenItsConnectionEnds) {
+  for (int i = 0; i < 3; ++i) {
+    auto place = places_->take(from("192.0.2.1"), 1);
+    ASSERT_TRUE(place);
+    const ClientPlace moved = std::move(*place);
+    EXPECT_FALSE(places_->take(from("192.0.2.1"), 1));
+  }
+}
+
+TEST_F(ClientPlacesTest, AnIpv6ClientIsItsNetwork) {
+  const auto place = places_->take(from("2001:db8:0:1::1"), 1);
+  EXPECT_TRUE(place);
+  EXPECT_FALSE(places_->take(from("2001:db8:0:1:ffff::2"), 1));
+  EXPECT_TRUE(places_->take(from("2001:db8:0:2::1"), 1));
+}
+
+TEST_F(ClientPlacesTest, AMappedIpv4AddressIsTheIpv4Address) {
+  const auto place = places_->take(from("192.0.2.1"), 1);
+  EXPECT_TRUE(place);
+  EXPECT_FALSE(places_->take(from("::ffff:192.0.2.1"), 1));
+  EXPECT_TRUE(places_->take(from("::ffff:192.0.2.2"), 1));
+}
+
+TEST_F(ClientPlacesTest, WithoutALimitNobodyIsCounted) {
+  const auto uncounted = places_->take(from("192.0.2.1"), 0);
+  EXPECT_TRUE(uncounted);
+  EXPECT_TRUE(places_->take(from("192.0.2.1"), 1));
+}
+
+TEST_F(ClientPlacesTest, APlaceMayOutliveItsTunnel) {
+  const auto place = places_->take(from("192.0.2.1"), 1);
+  places_.reset();
+}
+
+}  // namespace
+}  // namespace simplon::tunnel
