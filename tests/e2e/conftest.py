@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conformance import record_row
+from paths import Paths
 from programs import ANSWER, Programs
 from raw_http import FIN, Client, Origin, message
 
@@ -96,6 +97,15 @@ def connect(access, origin):
 def client(connect):
     """One raw client of `access`."""
     return connect()
+
+
+@pytest.fixture
+def paths(standing_pair, origin):
+    made = Paths(standing_pair, origin)
+    try:
+        yield made
+    finally:
+        made.delete()
 
 
 @pytest.fixture

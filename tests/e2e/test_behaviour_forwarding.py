@@ -5,6 +5,7 @@ deletes them again.
 """
 
 import re
+
 import pytest
 
 from raw_http import Client, message, reply
@@ -12,40 +13,6 @@ from raw_http import Client, message, reply
 GET = "GET / HTTP/1.1"
 HOST = "Host: app.test"
 DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT")
-
-
-class Paths:
-    """Tunnels of the standing pair: shares on beta, entries on alpha."""
-
-    def __init__(self, pair, origin):
-        self.alpha, self.beta = pair
-        self.origin = origin
-        self._made = []
-
-    def share(self, *options, name="fwd", target=None):
-        self.beta.share(target or self.origin.url, name, *options)
-        self._made.append((self.beta, name))
-
-    def access(self, *options, service="fwd"):
-        self._made.append((self.alpha, f"{service}-access"))
-        return self.alpha.access(service, "--name", f"{service}-access", *options)
-
-    def frontend(self, *options):
-        self._made.append((self.alpha, "fwd-frontend"))
-        return self.alpha.frontend("fwd.test", "--name", "fwd-frontend", *options)
-
-    def delete(self):
-        for agent, name in reversed(self._made):
-            agent.ctl("delete", name).ok()
-
-
-@pytest.fixture
-def paths(standing_pair, origin):
-    made = Paths(standing_pair, origin)
-    try:
-        yield made
-    finally:
-        made.delete()
 
 
 def ask(address, *fields, host=HOST):
@@ -90,14 +57,14 @@ def test_46_via_can_be_left_out(paths):
 
 def test_46_a_share_that_leads_back_to_its_own_access_is_a_loop(paths):
     """The access listens first, and what is shared is the access."""
-    address = paths.access(service="fwd")
+    address = paths.access()
     paths.share(target="http://" + address)
     answer = ask(address)
     # To the share that answer is its target's, which may not speak in Simplon's name.
     assert (answer.status, answer.value("simplon-error")) == (508, None)
     assert b"has been here before" in answer.body
     assert paths.origin.requests == []
-    listed = paths.alpha.json("get", "fwd-access")["status"]["counters"]["refused"]
+    listed = paths.alpha.json("get", "made-access")["status"]["counters"]["refused"]
     assert int(listed["508"]) >= 1
 
 
@@ -125,7 +92,7 @@ def test_47_forwarding_fields_are_true_through_two_hops_and_spoofed_ones_dropped
     paths.share("--public")
     address = paths.frontend()
     port = address.rsplit(":", 1)[1]
-    host = f"fwd.fwd.test:{port}"
+    host = f"made.made.test:{port}"
     ask(address, *SPOOFED, host=f"Host: {host}")
     assert forwarding(paths.origin.one()) == {
         "x-forwarded-for": "127.0.0.1",
@@ -139,7 +106,7 @@ def test_47_forwarding_fields_are_true_through_two_hops_and_spoofed_ones_dropped
 def test_47_a_trusted_proxys_word_is_continued(paths):
     paths.share("--public")
     address = paths.frontend("--trust-proxy", "127.0.0.0/8")
-    ask(address, *SPOOFED, host="Host: fwd.fwd.test")
+    ask(address, *SPOOFED, host="Host: made.made.test")
     told = forwarding(paths.origin.one())
     assert told["x-forwarded-for"] == "6.6.6.6, 127.0.0.1"
     assert told["x-forwarded-proto"] == "https"
