@@ -96,10 +96,10 @@ def chromium():
 
 def reason(error):
     """The line that says it, of Playwright's many."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "FATAL" in line or "sandbox" in line.lower()]
-    told = [line for line in telling if "--" not in line]
-    return (told or lines or ["no reason given"])[0]
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if "[err]" in line]
+    telling = [line for line in said if "FATAL" in line or "sandbox" in line.lower()]
+    return (telling or lines or ["no reason given"])[0]
 
 
 def sandbox_report(context):
