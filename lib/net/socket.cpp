@@ -180,11 +180,15 @@ class SocketStream final : public Stream {
 
  private:
   Result<std::size_t> failed(int error) {
+    note_failure(error);
+    return std::unexpected(failure_);
+  }
+
+  void note_failure(int error) {
     failure_ = socket_error(error);
     if (error == EPIPE || error == ETIMEDOUT) {
       failure_ = make_error_code(Errc::reset);  // for good, unlike a wait's timed_out
     }
-    return std::unexpected(failure_);
   }
 
   void arrived(Event event, boost::system::error_code error) {
@@ -206,7 +210,7 @@ class SocketStream final : public Stream {
     socklen_t size = sizeof error;
     ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) {
-      (void)failed(error);
+      note_failure(error);
     }
     if (failure_) {
       tell_end_watcher();
