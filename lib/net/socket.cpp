@@ -19,6 +19,11 @@ namespace asio = boost::asio;
 // More pieces than this go out with the next call.
 constexpr std::size_t kMaxPieces = 64;
 
+// What the kernel holds for a peer that does not take it. What is on its way is not limited;
+// without this a thousand slow readers fill the host's TCP memory, 4 MiB each, and new connections
+// starve.
+constexpr int kMaxUnsent = 256 * 1024;
+
 void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value);
 }
@@ -180,15 +185,11 @@ class SocketStream final : public Stream {
 
  private:
   Result<std::size_t> failed(int error) {
-    note_failure(error);
-    return std::unexpected(failure_);
-  }
-
-  void note_failure(int error) {
     failure_ = socket_error(error);
     if (error == EPIPE || error == ETIMEDOUT) {
       failure_ = make_error_code(Errc::reset);  // for good, unlike a wait's timed_out
     }
+    return std::unexpected(failure_);
   }
 
   void arrived(Event event, boost::system::error_code error) {
@@ -210,7 +211,7 @@ class SocketStream final : public Stream {
     socklen_t size = sizeof error;
     ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) {
-      note_failure(error);
+      (void)failed(error);
     }
     if (failure_) {
       tell_end_watcher();
@@ -308,6 +309,7 @@ StreamPtr make_socket_stream(Loop& loop, Fd socket) {
   if (domain != AF_UNIX) {
     const int fd = socket.get();
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kMaxUnsent);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
