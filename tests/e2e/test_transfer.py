@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 SIZE = 2048 * MIB
 BLOCK = hashlib.sha256(b"block").digest() * (MIB // 32)
 # Windows, buffers and what the allocator keeps of them, for a connection at full speed.
-KEPT = 4 * MIB
+KEPT = 8 * MIB
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="2 GiB take minutes in a sanitizer build")
 
