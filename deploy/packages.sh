@@ -12,7 +12,7 @@ packages_build=(
 )
 packages_tests=(
   libgtest-dev libgmock-dev libclang-rt-19-dev llvm-19 python3-venv curl openssl nodejs node-ws
-  git mmdebstrap nginx-light haproxy slowhttptest nghttp2-client
+  git mmdebstrap nginx-light haproxy slowhttptest apache2-bin nghttp2-client
   chromium chromium-sandbox
 )
 packages_checks=(clang-format-19 clang-tidy-19 clang-tools-19)
