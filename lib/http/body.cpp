@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "http/header_rules.hpp"
 #include "http/text.hpp"
 
 namespace simplon::http {
@@ -203,10 +204,11 @@ ChunkHead::ChunkHead(std::size_t size) {
   text_[length_++] = '\n';
 }
 
-void append_last_chunk(std::string& out, const Fields& trailers) {
+void append_last_chunk(std::string& out, const Fields& trailers, const TrailerRules& rules) {
   out += "0\r\n";
   for (const Field field : trailers) {
-    if (may_trail(field.name)) {
+    const bool ours = !rules.ours.empty() && same_variable(field.name, rules.ours);
+    if (!ours && may_trail(field.name) && survives(field.name, rules.rules)) {
       out.append(field.name).append(": ").append(field.value).append("\r\n");
     }
   }

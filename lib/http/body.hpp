@@ -11,10 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "http/framing.hpp"
+#include "http/policy.hpp"
 
 namespace simplon::http {
 
@@ -89,7 +91,15 @@ inline constexpr std::string_view kChunkTail = "\r\n";
 /// treat the message (RFC 9110 §6.5.1). Of registered fields only those listed in body.cpp.
 bool may_trail(std::string_view name);
 
+/// What the owner of a tunnel has decided about fields counts for trailers, too, because servers
+/// merge them: those that a rule sets or removes stay behind, and so does the one that is ours
+/// alone.
+struct TrailerRules {
+  std::span<const HeaderRule> rules = {};
+  std::string_view ours = {};  ///< empty: none
+};
+
 /// Appends the last chunk, the trailers that may travel on, and the empty line.
-void append_last_chunk(std::string& out, const Fields& trailers);
+void append_last_chunk(std::string& out, const Fields& trailers, const TrailerRules& rules = {});
 
 }  // namespace simplon::http

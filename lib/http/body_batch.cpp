@@ -32,7 +32,7 @@ std::span<net::Buffer> BodyBatch::frame(BodyKind as, std::string_view prefix,
     tail_ = kChunkTail;
   }
   if (chunked && end != nullptr) {
-    append_last_chunk(tail_, end->trailers());
+    append_last_chunk(tail_, end->trailers(), trailers_);
   }
   if (!prefix.empty()) {
     buffers_[--first] = net::as_buffer(prefix);

@@ -18,6 +18,9 @@ namespace simplon::http {
 
 class BodyBatch {
  public:
+  /// What the rules are views of outlives the batch.
+  explicit BodyBatch(TrailerRules trailers = {}) : trailers_(trailers) {}
+
   /// Takes runs of payload from `in`, as many as fit in one write. Verdicts: of the decoder.
   std::expected<void, Verdict> decode(BodyDecoder& decoder, std::string_view in);
 
@@ -37,6 +40,7 @@ class BodyBatch {
   std::size_t consumed_ = 0;
   std::uint64_t payload_ = 0;
   ChunkHead chunk_{0};
+  TrailerRules trailers_;
   std::string tail_;
 };
 

@@ -83,8 +83,7 @@ net::awaitable<Exchange::End> Exchange::proceed() {
       .scheme = client_scheme(request_)};
   framing_ = *framing;
   if (framing_.body == BodyKind::chunked || framing_.length > 0) {
-    body_ = std::make_shared<RequestBody>(connection_.client, framing_, policy_.limits,
-                                          policy_.timeouts);
+    body_ = std::make_shared<RequestBody>(connection_.client, framing_, policy_);
   }
   auto route = connection_.ends->route(to->host);
   if (!route) {

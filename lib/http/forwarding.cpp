@@ -9,8 +9,9 @@ namespace simplon::http {
 namespace {
 
 // Beside Forwarded and X-Forwarded-*: what load balancers tell in, and programs believe.
-constexpr std::array<std::string_view, 4> kOthers{"X-Real-IP", "X-Client-IP", "True-Client-IP",
-                                                  "X-Cluster-Client-IP"};
+constexpr std::array<std::string_view, 8> kOthers{
+    "X-Real-IP", "X-Client-IP",      "X-Cluster-Client-IP", "True-Client-IP",
+    "Client-IP", "CF-Connecting-IP", "Fastly-Client-IP",    "Front-End-Https"};
 constexpr std::string_view kPrefix = "X-Forwarded-";
 
 // One field with all values that came under its name, and ours behind them.
@@ -45,8 +46,8 @@ std::string forwarded_element(const Destination& to, const Policy& policy) {
 }  // namespace
 
 bool is_forwarding(std::string_view name) noexcept {
-  const char first = name.empty() ? ' ' : lower(name.front());
-  if (first != 'x' && first != 'f' && first != 't') {
+  constexpr std::string_view kFirst = "xftc";
+  if (name.empty() || kFirst.find(lower(name.front())) == std::string_view::npos) {
     return false;
   }
   return same_variable(name.substr(0, kPrefix.size()), kPrefix) ||
@@ -59,7 +60,9 @@ bool passes(const Field& field, Forwarding forwarding) {
     case Forwarding::pass:
       return true;
     case Forwarding::append:  // the joined ones are written by append_forwarding
-      return field.id != Name::x_forwarded_for && field.id != Name::forwarded;
+      // A proxy vouches for the fields that it knows, not for their other spelling.
+      return field.id != Name::x_forwarded_for && field.id != Name::forwarded &&
+             !(field.name.find('_') != std::string_view::npos && is_forwarding(field.name));
     case Forwarding::replace:
       return !is_forwarding(field.name);
   }

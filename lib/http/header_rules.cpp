@@ -24,6 +24,7 @@ std::optional<std::string_view> why_fixed(std::string_view name) noexcept {
     case Name::content_length:
     case Name::trailer:
       return "says where the message ends";
+    case Name::date:
     case Name::expect:
     case Name::max_forwards:
     case Name::simplon_error:
@@ -38,7 +39,7 @@ std::optional<std::string_view> why_fixed(std::string_view name) noexcept {
 
 bool survives(std::string_view name, std::span<const HeaderRule> rules) noexcept {
   return std::ranges::none_of(rules, [name](const HeaderRule& rule) {
-    return rule.action != Action::add && iequals(rule.name, name);
+    return rule.action != Action::add && same_variable(rule.name, name);
   });
 }
 

@@ -17,7 +17,8 @@ namespace simplon::http {
 /// connection, or is the proxy's own. Nothing for every other.
 std::optional<std::string_view> why_fixed(std::string_view name) noexcept;
 
-/// Whether a field of that name goes out in spite of the rules.
+/// Whether a field of that name goes out in spite of the rules. "_" counts as "-": a server may
+/// give both to its program as the same variable.
 bool survives(std::string_view name, std::span<const HeaderRule> rules) noexcept;
 
 /// What the rules add.

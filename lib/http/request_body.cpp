@@ -14,11 +14,12 @@ constexpr std::size_t kSmallBody = 16 * 1024;  // goes with the head: no pump, o
 }  // namespace
 
 RequestBody::RequestBody(std::shared_ptr<Inlet> client, const RequestFraming& framing,
-                         const Limits& limits, const Timeouts& timeouts)
+                         const Policy& policy)
     : client_(std::move(client)),
       framing_(framing),
-      timeouts_(timeouts),
-      decoder_(framing.body, framing.length, limits),
+      timeouts_(policy.timeouts),
+      decoder_(framing.body, framing.length, policy.limits),
+      batch_({.rules = policy.request_headers, .ours = policy.peer_header}),
       // A client that waits for `100 Continue` waits for the upstream.
       patient_(framing.continues) {}
 
@@ -72,6 +73,8 @@ net::awaitable<net::Result<void>> RequestBody::begin(net::StreamPtr upstream, st
     }
     const auto done = co_await write_all(*upstream, frame(head));
     client_->consume(batch_.consumed());
+    began_ = true;
+    patient_ = response_began_;
     if (done && decoder_.done()) {
       state_ = State::complete;
     }
@@ -156,11 +159,21 @@ net::awaitable<std::optional<RequestBody::State>> RequestBody::read_more() {
   if (!got || *got == 0) {
     co_return State::client_lost;
   }
-  if (framing_.continues && !began_) {
-    began_ = true;
+  if (!std::exchange(began_, true)) {
     patient_ = response_began_;
   }
   co_return std::nullopt;
+}
+
+void RequestBody::invited() {
+  if (stopping_ || std::exchange(began_, true)) {
+    return;
+  }
+  patient_ = response_began_;
+  if (state_ == State::pumping && !patient_) {
+    client_->stream().set_deadline(Direction::receive,
+                                   over_at(client_->stream().loop().now(), timeouts_.body));
+  }
 }
 
 net::awaitable<bool> RequestBody::join(net::TimePoint deadline) {

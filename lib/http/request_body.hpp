@@ -29,8 +29,8 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
     upstream_lost,  ///< the upstream takes no more; it may have answered
   };
 
-  RequestBody(std::shared_ptr<Inlet> client, const RequestFraming& framing, const Limits& limits,
-              const Timeouts& timeouts);
+  /// The policy outlives the pump.
+  RequestBody(std::shared_ptr<Inlet> client, const RequestFraming& framing, const Policy& policy);
 
   /// Writes the head, and with it what an earlier attempt has sent of the body, or all of a small
   /// body that is here already. `keep`: another attempt may follow.
@@ -48,6 +48,8 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
 
   /// The response has begun: from now on the client may be silent for as long as it likes.
   void be_patient();
+  /// A `100 Continue` went to the client: it is its turn now.
+  void invited();
   /// What was sent will not be sent again.
   void forget_sent();
 
@@ -77,7 +79,7 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
   bool replayable_ = true;
   bool patient_ = false;  // no deadline for the client
   bool response_began_ = false;
-  bool began_ = false;  // the client has sent a part
+  bool began_ = false;  // the client has been invited to send, or has sent a part
   bool stopping_ = false;
   net::StreamPtr upstream_;  // while pumping
   std::optional<net::Gate> ended_gate_;

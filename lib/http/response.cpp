@@ -61,6 +61,9 @@ net::awaitable<bool> Exchange::forward_interim() {
   append_response(out_, response_, {.from_target = policy_.hop == base::Hop::share});
   const auto written = co_await net::write_all(client_.stream(), net::as_buffer(out_));
   client_lost_ = client_lost_ || !written;
+  if (written && response_.status == 100 && body_) {
+    body_->invited();
+  }
   co_return written.has_value();
 }
 
@@ -146,7 +149,7 @@ net::awaitable<Exchange::End> Exchange::relay(const Delivery& delivery) {
   Limits limits = policy_.limits;
   limits.body_bytes.reset();  // that is for requests
   BodyDecoder body(response_framing_.body, response_framing_.length, limits);
-  BodyBatch batch;
+  BodyBatch batch({.rules = policy_.response_headers});
   for (;;) {
     const auto decoded = batch.decode(body, inlet_->bytes());
     if (!decoded && !head.empty()) {

@@ -3,6 +3,7 @@
 #include <boost/beast/http/field.hpp>
 
 #include "http/body.hpp"
+#include "http/forwarding.hpp"
 #include "http/text.hpp"
 
 namespace simplon::http {
@@ -23,7 +24,7 @@ bool may_trail(std::string_view name) {
   if (iequals(name, "content-digest")) {
     return true;
   }
-  return name.find('_') == std::string_view::npos &&
+  return name.find('_') == std::string_view::npos && !is_forwarding(name) &&
          std::none_of(std::begin(kActing), std::end(kActing),
                       [name](std::string_view prefix) { return istarts_with(name, prefix); });
 }

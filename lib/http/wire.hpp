@@ -36,8 +36,6 @@ class Inlet {
 
   /// The peer ended its direction; there may be bytes left.
   bool ended() const { return ended_; }
-  /// No more can be read before something is consumed.
-  bool full() const { return end_ - begin_ == net::kPooledBufferSize; }
 
  private:
   net::StreamPtr stream_;

@@ -125,7 +125,8 @@ const std::string kSpoofed =
     "X-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nX-Forwarded-Server: evil\r\n"
     "X-Forwarded-Ssl: on\r\nX-FORWARDED_PREFIX: /evil\r\nForwarded: for=6.6.6.6\r\n"
     "X-Real-IP: 6.6.6.6\r\nx_real_ip: 6.6.6.6\r\nX-Client-IP: 6.6.6.6\r\n"
-    "True-Client-IP: 6.6.6.6\r\nX-Cluster-Client-IP: 6.6.6.6\r\n";
+    "True-Client-IP: 6.6.6.6\r\nX-Cluster-Client-IP: 6.6.6.6\r\nClient-IP: 6.6.6.6\r\n"
+    "CF-Connecting-IP: 6.6.6.6\r\nFastly-Client-IP: 6.6.6.6\r\nFront-End-Https: on\r\n";
 
 TEST_F(Behaviour47, WhatAnUntrustedClientSaysOfItselfIsDropped) {
   const std::string out =
@@ -140,6 +141,7 @@ TEST_F(Behaviour47, ATrustedProxysWordIsContinued) {
   const std::string out =
       forwarded_by(of(Forwarding::append, "192.0.2.1"),
                    "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n"
+                   "X_Forwarded_For: 6.6.6.6\r\nX_Real-IP: 6.6.6.6\r\n"
                    "X-Forwarded-Proto: https\r\nX-Forwarded-Host: a.test\r\n"
                    "X-Forwarded-Port: 8443\r\nForwarded: for=1.1.1.1\r\nX-Real-IP: 1.1.1.1\r\n");
   EXPECT_THAT(out, HasSubstr("X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1\r\n"));
@@ -148,6 +150,7 @@ TEST_F(Behaviour47, ATrustedProxysWordIsContinued) {
   EXPECT_THAT(out, HasSubstr("X-Forwarded-Host: a.test\r\n"));
   EXPECT_THAT(out, HasSubstr("X-Forwarded-Port: 8443\r\n"));
   EXPECT_THAT(out, HasSubstr("X-Real-IP: 1.1.1.1\r\n"));
+  EXPECT_THAT(out, Not(HasSubstr("6.6.6.6")));
   EXPECT_THAT(out,
               HasSubstr("Forwarded: for=1.1.1.1, for=192.0.2.1;host=\"app.test\";proto=http\r\n"));
 }
@@ -180,6 +183,11 @@ TEST_F(Behaviour47, ThePeerIsTheOverlaysWordAlone) {
       policy, "x-simplon-peer: root\r\nX_Simplon_Peer: root\r\nConnection: X-Simplon-Peer\r\n");
   EXPECT_EQ(out, "GET / HTTP/1.1\r\nHost: app.test\r\nX-Simplon-Peer: laptop\r\n\r\n");
   EXPECT_THAT(forwarded_by({}, "X-Simplon-Peer: anybody\r\n"), HasSubstr("anybody"));
+  // Nor by a trailer, which servers merge.
+  open(policy);
+  EXPECT_THAT(forwarded("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        "0\r\nX-Simplon-Peer: root\r\nX-Sum: 1\r\n\r\n"),
+              EndsWith("\r\n\r\n0\r\nX-Sum: 1\r\n\r\n"));
 }
 
 Policy renamed(bool references) {
@@ -259,6 +267,21 @@ TEST_F(Behaviour48, HeaderRulesChangeRequestsInTheirOrder) {
             "X-Added: 2\r\n\r\n");
 }
 
+TEST_F(Behaviour48, HeaderRulesHoldForTrailersAndOtherSpellings) {
+  Policy policy;
+  policy.request_headers = {{Action::set, "X-User", "bob"}};
+  policy.response_headers = {{Action::remove, "X-Inner", ""}};
+  open(policy);
+  const std::string out = forwarded(
+      "POST / HTTP/1.1\r\nHost: h\r\nx_user: eve\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "0\r\nX-User: eve\r\n\r\n");
+  EXPECT_THAT(out, Not(HasSubstr("eve")));
+  EXPECT_THAT(out, HasSubstr("\r\nX-User: bob\r\n"));
+  EXPECT_THAT(answered("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       "0\r\nX-Inner: 1\r\nX-Sum: 2\r\n\r\n"),
+              EndsWith("0\r\nX-Sum: 2\r\n\r\n"));
+}
+
 TEST_F(Behaviour48, HeaderRulesChangeFinalResponsesOnly) {
   Policy policy;
   policy.response_headers = {{Action::set, "Cache-Control", "no-store"},
@@ -275,7 +298,7 @@ TEST(HeaderRules, CannotTouchWhatFramesRoutesOrUpgrades) {
   for (const std::string_view name :
        {"Content-Length", "transfer-encoding", "CONNECTION", "Upgrade", "Host", "TE", "Trailer",
         "Keep-Alive", "Expect", "Via", "Simplon-Error", "Sec-WebSocket-Key",
-        "sec-websocket-protocol", "Proxy-Connection", "HTTP2-Settings", "Max-Forwards"}) {
+        "sec-websocket-protocol", "Date", "Proxy-Connection", "HTTP2-Settings", "Max-Forwards"}) {
     EXPECT_TRUE(why_fixed(name)) << name;
   }
   for (const std::string_view name : {"Authorization", "X-Forwarded-Proto", "Cookie", "Set-Cookie",

@@ -420,6 +420,20 @@ TEST_F(Behaviour30, WaitsForA100AsLongAsTheOriginAndTheClientDo) {
   EXPECT_EQ(answered(kOk), kOk);
 }
 
+TEST_F(Behaviour30, AClientThatWasToldToContinueHasTheTimeOfABody) {
+  for (const std::string first : {"", "h"}) {
+    open();
+    forwarded("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n" +
+              first);
+    EXPECT_EQ(answered("HTTP/1.1 100 Continue\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+    advance(Timeouts{}.body - seconds(1));
+    EXPECT_EQ(client_->take(), "");
+    advance(seconds(2));
+    EXPECT_THAT(client_->take(), StartsWith("HTTP/1.1 408 ")) << first;
+    EXPECT_TRUE(origin().failure());
+  }
+}
+
 TEST_F(Behaviour30, RelaysAFinalAnswerInsteadOf100AndCloses) {
   for (const std::string status : {"401 Unauthorized", "200 OK", "302 Found"}) {
     open();

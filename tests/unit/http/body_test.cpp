@@ -100,7 +100,8 @@ TEST(Trailers, NeverCarryWhatFramesRoutesOrAuthenticates) {
   for (const std::string_view name :
        {"Content-Length", "transfer-encoding", "Host", "Authorization", "Cookie", "Set-Cookie",
         "Connection", "X-Forwarded-For", "Trailer", "TE", "Content-Type", "Cache-Control",
-        "X_Forwarded_For", "X-Real-IP", "Proxy-Anything", "Simplon-Error", "Expect"}) {
+        "X_Forwarded_For", "X-Real-IP", "True-Client-IP", "X-Client-IP", "Proxy-Anything",
+        "Simplon-Error", "Expect"}) {
     EXPECT_FALSE(may_trail(name)) << name;
   }
   EXPECT_TRUE(may_trail("X-Checksum"));
