@@ -185,11 +185,15 @@ class SocketStream final : public Stream {
 
  private:
   Result<std::size_t> failed(int error) {
+    remember(error);
+    return std::unexpected(failure_);
+  }
+
+  void remember(int error) {
     failure_ = socket_error(error);
     if (error == EPIPE || error == ETIMEDOUT) {
       failure_ = make_error_code(Errc::reset);  // for good, unlike a wait's timed_out
     }
-    return std::unexpected(failure_);
   }
 
   void arrived(Event event, boost::system::error_code error) {
@@ -211,7 +215,7 @@ class SocketStream final : public Stream {
     socklen_t size = sizeof error;
     ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) {
-      (void)failed(error);
+      remember(error);
     }
     if (failure_) {
       tell_end_watcher();
