@@ -21,7 +21,7 @@ class PolicyTest : public TunnelTest {
   }
   static Access to_demo() { return {.service = "demo", .listen = {}}; }
   std::uint64_t refused(Supervisor& at, const std::string& name, int status) {
-    const auto& all = at.status(name)->counters.refused;
+    const auto all = at.status(name)->counters.refused;
     const auto found = all.find(status);
     return found != all.end() ? found->second : 0;
   }
