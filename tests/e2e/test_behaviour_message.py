@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from programs import SANITIZED
 from raw_http import CHUNKED, FIN, OK, Cut, Origin, in_turn, message, reply
 
 GET = "GET / HTTP/1.1"
@@ -269,7 +270,8 @@ def test_18_the_agent_keeps_nothing_of_a_head_that_never_ends(standing_pair, cli
             client.send(b"a" * 65536)
     except OSError:
         pass  # it was closed, which is right
-    assert resident_kib(standing_pair[0].pid) < before + 16 * 1024
+    if not SANITIZED:  # such a build keeps what was freed
+        assert resident_kib(standing_pair[0].pid) < before + 16 * 1024
 
 
 def resident_kib(pid):
