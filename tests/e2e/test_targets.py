@@ -1,8 +1,10 @@
 """Servers that people run, behind a share: nginx, apache2, Node's http. The client is httpx or raw."""
 
+import contextlib
 import gzip
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -68,15 +70,12 @@ def nginx(programs, folder):
         "nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr", title="nginx"
     )
     running.wait_line("event method")
-    return f"unix:{folder}/nginx.sock"
+    return running, f"unix:{folder}/nginx.sock"
 
 
 def apache(programs, folder):
-    # As root it wants another user for the processes that serve, who must get to the files.
+    # As root it wants another user for the processes that serve.
     user = "User nobody\nGroup nogroup" if os.geteuid() == 0 else ""
-    for part in (folder, *folder.parents):
-        if os.geteuid() == 0 and part.owner() == "root" and part != Path("/"):
-            part.chmod(part.stat().st_mode | 0o011)
     unixd = Path("/usr/lib/apache2/modules/mod_unixd.so")
     if unixd.exists():
         user = f"LoadModule unixd_module {unixd}\n{user}"
@@ -86,24 +85,33 @@ def apache(programs, folder):
         config.write_text(APACHE.format(folder=folder, port=port, user=user))
         return programs.program("apache2", "-f", config, "-DFOREGROUND", title="apache2")
 
-    port, _ = start_on_free_port(start, "resuming normal operations", "could not bind|AH00072")
-    return f"http://127.0.0.1:{port}"
+    port, running = start_on_free_port(start, "resuming normal operations", "could not bind|AH00072")
+    return running, f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
-def served(standing_pair, standing, tmp_path_factory):
-    """host:port of an access to each server; started when asked for."""
+def served(standing_pair, standing):
+    """host:port of an access to each server; started when asked for.
+
+    Their files are not in pytest's folder: that is closed to the user under whom apache2 serves, and
+    each run of pytest that starts closes it again.
+    """
     alpha, beta = standing_pair
     made = {}
 
     def address(name):
         if name not in made:
-            folder = write_files(tmp_path_factory.mktemp(name))
-            beta.share({"nginx": nginx, "apache2": apache}[name](standing, folder), name)
+            folder = Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="simplon-")))
+            folder.chmod(0o755)
+            start = {"nginx": nginx, "apache2": apache}[name]
+            running, target = start(standing, write_files(folder))
+            folders.callback(running.end)
+            beta.share(target, name)
             made[name] = alpha.access(name)
         return made[name]
 
-    return address
+    with contextlib.ExitStack() as folders:
+        yield address
 
 
 VERSIONS = {
