@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import json
 import re
 import subprocess
 import threading
@@ -159,7 +158,7 @@ def test_trailers(access, origin):
     origin.script = reply(CHUNKED.replace(b"OK\r\n", b"OK\r\nTrailer: X-Checksum\r\n"), b"2\r\nhi\r\n", end)
     asked = ("-H", "TE: trailers", "-H", "Connection: TE")
     said = curl("-i", *asked, f"http://{access}/").stdout
-    assert said.endswith(b"\r\n\r\nhiX-Checksum: abc\r\n\r\n") or b"X-Checksum: abc" in said
+    assert said.endswith(b"\r\n\r\nhiX-Checksum: abc\r\n")
     assert origin.one().value("te") == "trailers"
 
 
@@ -251,16 +250,19 @@ def test_the_target_to_the_letter(access, origin):
 
 
 @row("40 transfers in parallel (-Z)")
-def test_parallel(access, origin):
-    def script(request, peer):
-        body = hashlib.sha256(request.target.encode()).hexdigest().encode() * 1000
-        peer.send(message("HTTP/1.1 200 OK", f"Content-Length: {len(body)}", body=body))
+def test_parallel(access, origin, tmp_path):
+    def body(target):
+        return hashlib.sha256(target.encode()).hexdigest().encode() * 1000
 
-    origin.script = script
+    origin.script = lambda request, peer: peer.send(
+        message("HTTP/1.1 200 OK", "Content-Length: 64000", body=body(request.target))
+    )
     wanted = [f"/{number}" for number in range(40)]
-    done = curl("-Z", "--parallel-max", "40", "-w", "%{json}\n", "-o", "/dev/null", f"http://{access}/[0-39]")
-    del done
+    many = ("-Z", "--parallel-max", "40", "--create-dirs", "-o", tmp_path / "#1")
+    curl(*many, f"http://{access}/[0-39]")
     assert sorted(request.target for request in origin.wait(40)) == sorted(wanted)
+    for target in wanted:
+        assert (tmp_path / target[1:]).read_bytes() == body(target)
 
 
 @row("a cut answer is an error, not an end")
@@ -270,9 +272,7 @@ def test_parallel(access, origin):
     ids=["chunked", "length"],
 )
 def test_a_cut_answer(access, origin, head, end):
-    gate = threading.Event()
-    gate.set()
-    origin.script = reply(head, gate, end)
+    origin.script = reply(head, end)
     done = subprocess.run(
         ["curl", "-sS", f"http://{access}/"], capture_output=True, timeout=ANSWER, env=environment()
     )
