@@ -93,6 +93,11 @@ class Process:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def memory(self, what="RssAnon"):
+        """Bytes that it holds of its own, or at its peak (VmHWM)."""
+        lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what + ":"))
+
     def wait(self, timeout=ANSWER):
         code = self.process.wait(timeout)
         for reader in self._readers:

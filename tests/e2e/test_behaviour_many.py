@@ -84,11 +84,6 @@ def within(seconds, coroutine):
     asyncio.run(asyncio.wait_for(coroutine, seconds))
 
 
-def resident(agent):
-    with open(f"/proc/{agent.pid}/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
-
-
 @needed
 def test_63_thousands_of_websockets_stay_open_idle(standing_pair, echoing):
     async def test():
@@ -98,10 +93,10 @@ def test_63_thousands_of_websockets_stay_open_idle(standing_pair, echoing):
             async with gate:
                 return await opened(echoing)
 
-        before = [resident(agent) for agent in standing_pair]
+        before = [agent.memory() for agent in standing_pair]
         websockets = await asyncio.gather(*(one() for _ in range(IDLE)))
         each = max(
-            (resident(agent) - then) / IDLE
+            (agent.memory() - then) / IDLE
             for agent, then in zip(standing_pair, before, strict=True)
         )
         if not SANITIZED:

@@ -216,11 +216,7 @@ def test_32_the_first_part_of_an_upload_is_there_before_the_next_is_sent(client,
 
 
 def rss(agents):
-    sizes = []
-    for agent in agents:
-        with open(f"/proc/{agent.pid}/status", encoding="ascii") as status:
-            sizes.append(next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon")))
-    return sizes
+    return [agent.memory() for agent in agents]
 
 
 def send_until_blocked(connection, block):

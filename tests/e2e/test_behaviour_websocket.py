@@ -514,7 +514,7 @@ def test_64_a_slow_consumer_blocks_its_sender_and_nobody_else(standing_pair, con
         open_websocket(sibling)
         sibling.send(block)
         assert sibling.exactly(len(block)) == block
-    before = [resident(agent.pid) for agent in standing_pair]
+    before = [agent.memory() for agent in standing_pair]
     slow = connect()
     open_websocket(slow)
     times = []
@@ -532,13 +532,8 @@ def test_64_a_slow_consumer_blocks_its_sender_and_nobody_else(standing_pair, con
         assert sibling.exactly(5) == b"after"
     if not SANITIZED:
         assert sorted(times)[25] < 0.1
-        grown = [resident(agent.pid) - then for agent, then in zip(standing_pair, before, strict=True)]
+        grown = [agent.memory() - then for agent, then in zip(standing_pair, before, strict=True)]
         assert max(grown) < 2 * 1024 * 1024
     gate.set()
     assert slow.digest(sent) == hashlib.sha256(b"z" * sent).digest(), "all of it was kept"
     assert slow.end() == FIN
-
-
-def resident(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))

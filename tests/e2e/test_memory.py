@@ -25,12 +25,7 @@ pytestmark = pytest.mark.skipif(SANITIZED, reason="memory is not the program's o
 
 
 def resident(agents):
-    sizes = []
-    for agent in agents:
-        with open(f"/proc/{agent.pid}/status", encoding="ascii") as status:
-            line = next(line for line in status if line.startswith("RssAnon"))
-        sizes.append(int(line.split()[1]) * 1024)
-    return sizes
+    return [agent.memory() for agent in agents]
 
 
 def send_until_stalled(connection):

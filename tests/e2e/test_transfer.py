@@ -48,13 +48,7 @@ def receive(wire):
 
 
 def peaks(agents):
-    """The largest resident size of each so far, in bytes."""
-    found = []
-    for agent in agents:
-        with open(f"/proc/{agent.pid}/status") as status:
-            line = next(line for line in status if line.startswith("VmHWM:"))
-        found.append(int(line.split()[1]) * 1024)
-    return found
+    return [agent.memory("VmHWM") for agent in agents]
 
 
 def grown(before, agents):
