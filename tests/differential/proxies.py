@@ -4,29 +4,15 @@ The oracles run as ordinary child processes, as whoever runs the tests, and list
 the test's folder: no port to be taken by somebody else.
 """
 
-import re
 import socket
-import subprocess
 
-from programs import ANSWER
 from raw_http import Client, Malformed, Origin, Wire
+from third_party import NGINX_READY, start_nginx, version_of
 
 # Seconds. nginx 1.22 takes an interim response for the final one, and both sides of it wait for more.
 PATIENCE = 5
 
 NGINX = """
-daemon off;
-master_process off;
-error_log stderr notice;
-pid {folder}/nginx.pid;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
   upstream origin {{ server {origin}; keepalive 32; }}
   server {{
     listen unix:{listen};
@@ -40,7 +26,6 @@ http {{
       client_max_body_size 0;
     }}
   }}
-}}
 """
 
 HAPROXY = """
@@ -96,27 +81,15 @@ class UnixClient(Client):
         self.socket.settimeout(PATIENCE)
 
 
-def version_of(*command):
-    """Upstream's version, as the program says it."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER, check=True)
-    return re.search(r"\d+\.\d+\.\d+", done.stdout + done.stderr).group(0)
-
-
-def start_nginx(programs, folder):
+def nginx_proxy(programs, folder):
     proxy = Proxy("nginx", version_of("nginx", "-v"))
     proxy.unix = folder / "nginx.sock"
-    config = folder / "nginx.conf"
-    config.write_text(
-        NGINX.format(
-            folder=folder, origin=proxy.origin.address, listen=proxy.unix, patience=PATIENCE
-        )
-    )
-    running = programs.program("nginx", "-p", folder, "-c", config, "-e", "stderr", title="nginx")
-    running.wait_line("event method")
+    http = NGINX.format(origin=proxy.origin.address, listen=proxy.unix, patience=PATIENCE)
+    start_nginx(programs, folder, http, connections=1024).wait_line(NGINX_READY)
     return proxy
 
 
-def start_haproxy(programs, folder):
+def haproxy_proxy(programs, folder):
     proxy = Proxy("haproxy", version_of("haproxy", "-v"))
     proxy.unix = folder / "haproxy.sock"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -130,7 +103,7 @@ def start_haproxy(programs, folder):
     return proxy
 
 
-def start_simplon(programs):
+def simplon_proxy(programs):
     proxy = Proxy("Simplon")
     alpha = programs.agent("alpha")
     beta = programs.agent("beta", hub="none")

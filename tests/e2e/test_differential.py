@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "differential"))
 from conformance import summary  # noqa: E402
 from observation import TOKENS, Seen, echo, recorded  # noqa: E402
 from programs import ANSWER, Programs  # noqa: E402
-from proxies import start_haproxy, start_nginx, start_simplon  # noqa: E402
+from proxies import haproxy_proxy, nginx_proxy, simplon_proxy  # noqa: E402
 from raw_http import FIN, RST, may_be_cut, play  # noqa: E402
 from request_corpus import TOKEN, requests  # noqa: E402
 from response_corpus import KEEP, LATE, LEFTOVER, responses  # noqa: E402
@@ -40,9 +40,9 @@ def proxies(tmp_path_factory):
     programs = Programs(folder)
     started = []
     try:
-        started.append(start_simplon(programs))
-        started.append(start_nginx(programs, folder))
-        started.append(start_haproxy(programs, folder))
+        started.append(simplon_proxy(programs))
+        started.append(nginx_proxy(programs, folder))
+        started.append(haproxy_proxy(programs, folder))
         yield started
     finally:
         programs.end()

@@ -21,6 +21,7 @@ import pytest
 from grpc_service import GATHERED, SERVICE, UNLIMITED
 from programs import ANSWER
 from raw_http import FIN, OK, message
+from third_party import NGINX_READY, start_nginx, start_on_free_port, version_of
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -93,56 +94,25 @@ def stub(grpc_address, peer_version):
     stub.channel.close()
 
 
-NGINX = """
-daemon off;
-master_process off;
-error_log stderr notice;
-pid {folder}/nginx.pid;
-events {{}}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{port} http2;
-    root {folder};
-  }}
-}}
-"""
-
-
-def start_nginx(programs, folder):
-    """The port of an nginx that speaks HTTP/2 without TLS. It cannot choose one itself."""
-    for _ in range(20):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
-        started = programs.program(
-            *("nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"), title="nginx"
-        )
-        if started.wait_line(r"event method|bind\(\) to").group(0) == "event method":
-            return port
-        started.kill()  # somebody else took it meanwhile
-    raise AssertionError("no port for nginx")
-
-
 @pytest.fixture(scope="module")
 def nginx(standing, standing_pair, tmp_path_factory):
     """host:port of an access to an nginx that speaks HTTP/2."""
     folder = tmp_path_factory.mktemp("nginx")
     (folder / "index.html").write_text("nginx over HTTP/2\n")
     alpha, beta = standing_pair
-    beta.share(f"h2c://127.0.0.1:{start_nginx(standing, folder)}", "nginx")
-    return alpha.access("nginx")
+
+    def start(port):
+        server = f"server {{ listen 127.0.0.1:{port} http2; root {folder}; }}"
+        return start_nginx(standing, folder, server)
+
+    port, _ = start_on_free_port(start, NGINX_READY, r"bind\(\) to")
+    beta.share(f"h2c://127.0.0.1:{port}", "nginx-http2")
+    return alpha.access("nginx-http2")
 
 
 @pytest.fixture
 def nginx_version(peer_version):
-    done = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True)
-    peer_version(re.search(r"[\d.]+\d", done.stderr).group(0))
+    peer_version(version_of("nginx", "-v"))
 
 
 def run(*command, code=0):

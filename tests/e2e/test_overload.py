@@ -9,28 +9,13 @@ import pytest
 
 from programs import SANITIZED
 from raw_http import Client, message
+from third_party import NGINX_READY, start_nginx
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="times say nothing in a sanitizer build")
 
 CONNECTIONS = 1000
 SECONDS = 8
 BAR = 0.050  # seconds, of 99 in 100 requests; typical is 1 ms
-NGINX = """
-daemon off;
-master_process off;
-error_log stderr notice;
-pid {folder}/nginx.pid;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  server {{ listen unix:{folder}/nginx.sock backlog=4096; root {folder}; }}
-}}
-"""
 GET = message("GET /small HTTP/1.1", "Host: a")
 MODES = {
     "slow-header": ["-H"],
@@ -77,11 +62,8 @@ def files(standing, tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     (folder / "big").write_bytes(b"x" * (1024 * 1024))
     (folder / "small").write_bytes(b"ok")
-    folder.joinpath("nginx.conf").write_text(NGINX.format(folder=folder))
-    running = standing.program(
-        "nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr", title="nginx"
-    )
-    running.wait_line("event method")
+    server = f"server {{ listen unix:{folder}/nginx.sock backlog=4096; root {folder}; }}"
+    start_nginx(standing, folder, server, connections=8192).wait_line(NGINX_READY)
     return f"unix:{folder}/nginx.sock"
 
 

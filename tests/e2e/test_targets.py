@@ -12,30 +12,11 @@ import pytest
 
 from programs import ANSWER
 from raw_http import Client, message
-from third_party import start_on_free_port, version_of
+from third_party import NGINX_READY, start_nginx, start_on_free_port, version_of
 
 SMALL = b"a small file\n" * 8
 PACKED = gzip.compress(SMALL)
 LARGE = hashlib.sha256(b"large").digest() * (2 * 1024 * 1024)  # 64 MiB
-
-NGINX = """
-daemon off;
-master_process off;
-error_log stderr notice;
-pid {folder}/nginx.pid;
-events {{ worker_connections 512; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  gzip_static on;
-  gzip_proxied any;
-  server {{ listen unix:{folder}/nginx.sock; root {folder}/files; }}
-}}
-"""
 
 APACHE = """
 ServerRoot {folder}
@@ -65,11 +46,13 @@ def write_files(folder):
 
 
 def nginx(programs, folder):
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
-    running = programs.program(
-        "nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr", title="nginx"
+    running = start_nginx(
+        programs,
+        folder,
+        "gzip_static on; gzip_proxied any;"
+        f"server {{ listen unix:{folder}/nginx.sock; root {folder}/files; }}",
     )
-    running.wait_line("event method")
+    running.wait_line(NGINX_READY)
     return running, f"unix:{folder}/nginx.sock"
 
 

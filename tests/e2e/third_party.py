@@ -4,8 +4,27 @@ import functools
 import re
 import socket
 import subprocess
+from pathlib import Path
 
 from programs import ANSWER, environment
+
+NGINX = """
+daemon off;
+master_process off;
+error_log stderr notice;
+pid {folder}/nginx.pid;
+events {{ worker_connections {connections}; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  {http}
+}}
+"""
+NGINX_READY = "event method"
 
 NODE = {"NODE_PATH": "/usr/share/nodejs:/usr/lib/nodejs"}
 
@@ -33,6 +52,13 @@ def run(*command, code=0, **options):
     )
     assert done.returncode == code, f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done
+
+
+def start_nginx(programs, folder, http, connections=512):
+    """An nginx of one process with these lines in its `http` block, which says NGINX_READY."""
+    config = Path(folder) / "nginx.conf"
+    config.write_text(NGINX.format(folder=folder, http=http, connections=connections))
+    return programs.program("nginx", "-p", folder, "-c", config, "-e", "stderr", title="nginx")
 
 
 def start_on_free_port(start, ready, taken):
