@@ -77,10 +77,10 @@ net::awaitable<Exchange::End> Exchange::proceed() {
                                "this request has been here before: what is shared leads back to "
                                "this tunnel"});
   }
-  references_ = {
-      .client = to->authority,
-      .target = policy_.host_header ? std::string_view(*policy_.host_header) : std::string_view(),
-      .scheme = client_scheme(request_)};
+  if (policy_.rewrites_references()) {
+    references_ = {
+        .client = to->authority, .target = *policy_.host_header, .scheme = client_scheme(request_)};
+  }
   framing_ = *framing;
   if (framing_.body == BodyKind::chunked || framing_.length > 0) {
     body_ = std::make_shared<RequestBody>(connection_.client, framing_, policy_);

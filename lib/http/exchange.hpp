@@ -82,7 +82,6 @@ class Exchange final : private net::EndWatcher {
   void request_sent();
   net::awaitable<void> finish();
   base::Hop behind() const;
-  bool rewrites_references() const { return policy_.rewrite_references && policy_.host_header; }
 
   // response.cpp: back to the client
   net::awaitable<Heard> hear();
@@ -101,7 +100,7 @@ class Exchange final : private net::EndWatcher {
   Inlet& client_;
   ClientWatch watch_;
   RequestFraming framing_;
-  References references_;  // to the service itself, where its Host is rewritten
+  std::optional<References> references_;  // where the policy rewrites them
   std::string route_;
   bool routed_ = false;                // the head is a request that can be answered in order
   std::shared_ptr<RequestBody> body_;  // none: the request has no body

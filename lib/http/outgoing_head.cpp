@@ -66,8 +66,7 @@ void append_request(std::string& out, const RequestHead& head, const RequestFram
       }
       continue;
     }
-    if (policy.rewrite_references && policy.host_header &&
-        (field.id == Name::origin || field.id == Name::referer)) {
+    if (policy.rewrites_references() && (field.id == Name::origin || field.id == Name::referer)) {
       const References references{.client = to.authority, .target = host, .scheme = {}};
       append_field(out, field.name, references.towards_target(field.value));
       continue;

@@ -54,6 +54,8 @@ struct Policy {
   base::Hop hop = base::Hop::access;  ///< whose failures these are, for Simplon-Error
   Limits limits;
   Timeouts timeouts;
+
+  bool rewrites_references() const { return rewrite_references && host_header.has_value(); }
 };
 
 }  // namespace simplon::http

@@ -121,7 +121,7 @@ net::awaitable<Exchange::End> Exchange::deliver() {
                     .from_target = policy_.hop == base::Hop::share,
                     .date = policy_.date != nullptr ? policy_.date() : std::string_view(),
                     .rules = policy_.response_headers,
-                    .references = rewrites_references() ? &references_ : nullptr};
+                    .references = references_ ? &*references_ : nullptr};
   if (delivery.http_1_0 && delivery.body == BodyKind::chunked) {
     delivery.body = BodyKind::until_close;
   } else if (!delivery.http_1_0 && delivery.body == BodyKind::until_close) {
