@@ -46,6 +46,14 @@ def message(start, *fields, body=b""):
     return "\r\n".join((start, *fields, "", "")).encode("latin-1") + body
 
 
+# A websocket begins; what is said in it is bytes here.
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
+HANDSHAKE = message(
+    "GET / HTTP/1.1", "Host: a", *UPGRADE, "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA=="
+)
+SWITCH = message("HTTP/1.1 101 Switching Protocols", *UPGRADE)
+
+
 class Malformed(AssertionError):
     """What was read is not HTTP/1.1."""
 

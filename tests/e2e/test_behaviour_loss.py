@@ -7,14 +7,9 @@ import time
 import pytest
 
 from programs import ANSWER, SANITIZED
-from raw_http import FIN, RST, Client, message
+from raw_http import FIN, HANDSHAKE, RST, SWITCH, Client
 
 DEAD_PEER = 45  # seconds without a sign of life, after which an agent counts as lost
-UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
-HANDSHAKE = message(
-    "GET / HTTP/1.1", "Host: a", *UPGRADE, "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA=="
-)
-SWITCH = message("HTTP/1.1 101 Switching Protocols", *UPGRADE)
 
 
 @pytest.fixture

@@ -13,13 +13,7 @@ import time
 import pytest
 
 from programs import ANSWER, SANITIZED
-from raw_http import message
-
-UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
-HANDSHAKE = message(
-    "GET / HTTP/1.1", "Host: a", *UPGRADE, "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA=="
-)
-SWITCH = message("HTTP/1.1 101 Switching Protocols", *UPGRADE)
+from raw_http import HANDSHAKE, SWITCH
 
 IDLE = 200 if SANITIZED else 10_000
 BURST = 100 if SANITIZED else 1000

@@ -8,21 +8,12 @@ import select
 
 import pytest
 
-from raw_http import CHUNKED, FIN, OK, RST, Client, Cut, message, reply
+from raw_http import CHUNKED, FIN, HANDSHAKE, OK, RST, SWITCH, Client, Cut, message, reply
 
 HOST = "Host: a"
 GET = message("GET / HTTP/1.1", HOST)
 SOON = "500ms"
 QUIET = 1.5  # seconds, three times the limits of these tests
-
-HANDSHAKE = message(
-    *("GET /ws HTTP/1.1", HOST, "Connection: Upgrade", "Upgrade: websocket"),
-    *("Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
-)
-SWITCH = message(
-    *("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"),
-    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
-)
 
 
 def nothing_comes(client):

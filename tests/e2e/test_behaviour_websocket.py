@@ -15,14 +15,13 @@ import time
 import pytest
 
 from programs import ANSWER, SANITIZED
-from raw_http import FIN, OK, RST, in_turn, message, play, reply
+from raw_http import FIN, OK, RST, UPGRADE, in_turn, message, play, reply
 
 HOST = "Host: a"
 ASKED = (
     "Sec-WebSocket-Version: 13",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 )
-UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
 HANDSHAKE = message("GET /chat?a=%2F;b HTTP/1.1", HOST, *UPGRADE, *ASKED)
 ACCEPT = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 SWITCH = message("HTTP/1.1 101 Switching Protocols", *UPGRADE, ACCEPT)
