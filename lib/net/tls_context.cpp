@@ -4,6 +4,7 @@
 
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "net/tls_state.hpp"
 
@@ -29,6 +30,9 @@ std::vector<X509Ptr> read_certificates(const std::string& pem) {
   std::vector<X509Ptr> out;
   const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   while (X509Ptr one{PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr)}) {
+    // OpenSSL parses extensions at the first use, into the certificate: here, before every loop's
+    // handshakes share it.
+    X509_get_extension_flags(one.get());
     out.push_back(std::move(one));
   }
   // The end of the file is an error to OpenSSL; anything else leaves fewer certificates, which the
