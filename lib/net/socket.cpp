@@ -7,6 +7,7 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -24,6 +25,9 @@ constexpr std::size_t kMaxPieces = 64;
 // starve.
 constexpr int kMaxUnsent = 256 * 1024;
 
+// Urgent data that nobody reads would wake the watch for a reset for ever; so long it looks away.
+constexpr std::chrono::seconds kUrgentPause{1};
+
 void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value);
 }
@@ -33,7 +37,7 @@ bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 class SocketStream final : public Stream {
  public:
   SocketStream(Loop& loop, Fd socket)
-      : Stream(loop), socket_(loop.context(), socket.release()), linger_(loop) {}
+      : Stream(loop), socket_(loop.context(), socket.release()), timer_(loop) {}
 
   ~SocketStream() override {
     if (socket_.is_open()) {
@@ -142,8 +146,7 @@ class SocketStream final : public Stream {
   // The reactor's wait stays: it costs nothing, and the next wait of that event takes it over.
   void stop_wait(Event) override {}
 
-  // The reactor reports a failed connection although nobody reads. Once only: urgent data and the
-  // end of both directions are reported here, too, and would be for ever.
+  // The reactor reports a failed connection although nobody reads.
   void start_end_watch() override {
     if (failure_) {
       tell_end_watcher();
@@ -171,7 +174,7 @@ class SocketStream final : public Stream {
       abandon();
       return;
     }
-    linger_.arm(
+    timer_.arm(
         loop().now() + kCloseTimeout,
         [self = std::static_pointer_cast<SocketStream>(shared_from_this())] { self->abandon(); });
     discard();
@@ -219,7 +222,17 @@ class SocketStream final : public Stream {
     }
     if (failure_) {
       tell_end_watcher();
+      return;
     }
+    // No reset, but urgent data, or the end of both directions, behind which none can come.
+    pollfd now{.fd = fd(), .events = 0, .revents = 0};
+    if (::poll(&now, 1, 0) == 1 && (now.revents & POLLHUP) != 0) {
+      return;
+    }
+    timer_.arm(loop().now() + kUrgentPause, [this] {
+      end_wait_ = false;
+      start_end_watch();
+    });
   }
 
   // One buffer a turn, so that a peer that keeps sending does not keep the loop.
@@ -234,7 +247,7 @@ class SocketStream final : public Stream {
   }
 
   void abandon() {
-    linger_.cancel();
+    timer_.cancel();
     boost::system::error_code ignored;
     socket_.close(ignored);
   }
@@ -246,7 +259,7 @@ class SocketStream final : public Stream {
   }
 
   asio::posix::basic_stream_descriptor<asio::io_context::executor_type> socket_;
-  Timer linger_;
+  Timer timer_;  // until close: kUrgentPause; then kCloseTimeout
   std::error_code failure_;
   bool ended_ = false;          // the peer's direction
   bool sending_ended_ = false;  // ours
@@ -307,6 +320,8 @@ Result<Fd> open_socket(int family) {
 }
 
 StreamPtr make_socket_stream(Loop& loop, Fd socket) {
+  // Urgent bytes are bytes like others, in their place (RFC 6093 §3); else recv skips them.
+  set_option(socket.get(), SOL_SOCKET, SO_OOBINLINE, 1);
   int domain = AF_UNIX;
   socklen_t size = sizeof domain;
   ::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size);

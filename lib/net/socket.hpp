@@ -4,6 +4,7 @@
 // Event::flushed is immediate, and close() leaves delivery to the kernel. Its close() sends FIN and
 // reads on, discarding, until the peer ends too or kCloseTimeout passed: a socket closed over
 // unread bytes would answer with RST, and the peer could lose what it had not read yet.
+// Urgent data is read as ordinary bytes in their place.
 #pragma once
 
 #include <chrono>

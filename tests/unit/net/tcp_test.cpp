@@ -3,7 +3,9 @@
 #include <future>
 
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/loops.hpp"
@@ -142,6 +144,85 @@ TEST_F(TcpTest, NoDescriptorIsLeftBehind) {
   }
   EXPECT_FALSE(connect("127.0.0.1", 1));
   EXPECT_EQ(open_files(), before);
+}
+
+// What a peer can do that a Stream never does: a blocking socket of its own.
+class UrgentPeer {
+ public:
+  explicit UrgentPeer(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    const sockaddr_in to{.sin_family = AF_INET,
+                         .sin_port = htons(port),
+                         .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)},
+                         .sin_zero = {}};
+    EXPECT_EQ(::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  }
+  void send(std::string_view text, int flags = 0) {
+    EXPECT_EQ(::send(socket_.get(), text.data(), text.size(), flags),
+              static_cast<ssize_t>(text.size()));
+  }
+  void reset() {
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    socket_.close();
+  }
+  void end() { ::shutdown(socket_.get(), SHUT_WR); }
+
+ private:
+  Fd socket_;
+};
+
+class UrgentTest : public TcpTest {
+ protected:
+  UrgentTest() {
+    acceptor_->start(
+        [this](Accepted got) { here_ = make_socket_stream(loop, std::move(got.socket)); });
+    peer_.emplace(acceptor_->endpoint().port);
+    EXPECT_TRUE(run_until(loop, [&] { return here_ != nullptr; }));
+  }
+  // The peer's urgent byte is here, and has woken the watch.
+  void receive_urgent() {
+    peer_->send("a");
+    peer_->send("!", MSG_OOB);
+    peer_->send("b");
+    Probe reader;
+    here_->wait(Event::readable, reader);
+    EXPECT_TRUE(run_until(loop, [&] { return reader.calls == 1; }));
+    settle(loop);
+  }
+
+  std::unique_ptr<Acceptor> acceptor_ = listen();
+  std::optional<UrgentPeer> peer_;
+  StreamPtr here_;
+};
+
+TEST_F(UrgentTest, UrgentDataIsDataInItsPlace) {
+  receive_urgent();
+  peer_->end();
+  EXPECT_EQ(run(loop, read_to_end(here_)), "a!b");
+}
+
+TEST_F(UrgentTest, UrgentDataDoesNotHideAReset) {
+  EndProbe watcher;
+  here_->watch_end(&watcher);
+  receive_urgent();
+  EXPECT_EQ(watcher.calls, 0);
+  peer_->reset();
+  clock.advance(seconds(1));
+  EXPECT_TRUE(run_until(loop, [&] { return watcher.calls == 1; }));
+}
+
+TEST_F(UrgentTest, UrgentDataThatNobodyReadsWakesTheWatchOnceASecond) {
+  EndProbe watcher;
+  here_->watch_end(&watcher);
+  receive_urgent();
+  EXPECT_EQ(loop.poll(), 0U);
+  for (int i = 0; i < 3; ++i) {
+    clock.advance(seconds(1));
+    EXPECT_LE(loop.poll(), 2U) << "the timer, and what the reactor reports";
+    settle(loop);
+    EXPECT_EQ(loop.poll(), 0U);
+  }
+  EXPECT_EQ(watcher.calls, 0);
 }
 
 TEST_F(TcpTest, AHandlerMayDestroyItsAcceptor) {
