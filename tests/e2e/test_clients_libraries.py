@@ -3,8 +3,10 @@ a path to our recording origin or to another library's server."""
 
 import asyncio
 import hashlib
+import json
 import threading
 from importlib.metadata import version
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,16 +16,21 @@ from aiohttp import web
 
 from programs import ANSWER
 from raw_http import CHUNKED, may_be_cut, message, reply
-from third_party import debian_version
+from third_party import NODE, debian_version, run
 
+HERE = Path(__file__).parent
 PIECE = b"0123456789abcdef" * 4096
 LARGE = "x" * (3 * 1024 * 1024)
+# Deflate makes 3 KiB of LARGE; whoever does not compress needs all of it.
+COMPRESSED = 64 * 1024
 
 
 class Servers:
     """Runs servers of both libraries on a loop of its own, in a thread."""
 
     def __init__(self):
+        self.aiohttp_compressed = []
+        self._endings = []
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
@@ -37,12 +44,19 @@ class Servers:
                 await connection.send(text)
 
         server = await websockets.asyncio.server.serve(echo, "127.0.0.1", 0, max_size=None)
+
+        async def end():
+            server.close()
+            await server.wait_closed()
+
+        self._endings.append(end)
         return "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
 
     async def aiohttp_server(self):
         async def echo(request):
             socket = web.WebSocketResponse(max_msg_size=0)
             await socket.prepare(request)
+            self.aiohttp_compressed.append(bool(socket.compress))
             async for said in socket:
                 await socket.send_str(said.data)
             return socket
@@ -62,13 +76,16 @@ class Servers:
 
         app = web.Application(client_max_size=2**30)
         app.add_routes([web.get("/echo", echo), web.put("/", hashed), web.get("/", stream)])
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()
+        self._endings.append(runner.cleanup)
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         return "http://127.0.0.1:%d" % runner.addresses[0][1]
 
     def end(self):
+        for ending in self._endings:
+            self.run(ending())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(ANSWER)
 
@@ -81,13 +98,23 @@ def servers():
 
 
 @pytest.fixture(scope="module")
-def shared(standing_pair, servers):
+def node_server(standing):
+    return standing.program("node", HERE / "echo_server.js", title="node ws", env=NODE)
+
+
+@pytest.fixture(scope="module")
+def shared(standing_pair, servers, node_server):
     """host:port of accesses to a server of each library."""
     alpha, beta = standing_pair
-    beta.share(servers.run(servers.websockets_echo()), "websockets")
-    beta.share(servers.run(servers.aiohttp_server()), "aiohttp")
-    return {name: alpha.access(name) for name in ("websockets", "aiohttp")}
-
+    port = node_server.wait_line(r"listening on (\d+)").group(1)
+    targets = {
+        "websockets": servers.run(servers.websockets_echo()),
+        "aiohttp": servers.run(servers.aiohttp_server()),
+        "node-ws": f"http://127.0.0.1:{port}",
+    }
+    for name, target in targets.items():
+        beta.share(target, name)
+    return {name: alpha.access(name) for name in targets}
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +165,48 @@ def test_aiohttp_talks_to_websockets(shared):
             assert connection.close_code == 1000
 
     asyncio.run(asyncio.wait_for(talk(), ANSWER))
+
+
+@row("target", "ws (Node)", "a websocket of another library's client")
+def test_websockets_talks_to_node(shared, node_server):
+    async def talk():
+        url = f"ws://{shared['node-ws']}/"
+        async with websockets.asyncio.client.connect(url, max_size=None) as connection:
+            for said in (LARGE, LARGE.encode(), ""):
+                await connection.send(said)
+                assert await connection.recv() == said
+            await connection.close(4001, "enough")
+            assert connection.close_code == 4001
+
+    asyncio.run(asyncio.wait_for(talk(), ANSWER))
+    node_server.wait_line("closed 4001")
+
+
+@row("client", "aiohttp", "permessage-deflate, agreed with Node's ws, not with the agents")
+def test_aiohttp_compresses_for_node(shared):
+    async def talk():
+        async with aiohttp.ClientSession() as session:
+            url = f"http://{shared['node-ws']}/"
+            async with session.ws_connect(url, max_msg_size=0, compress=15) as connection:
+                assert connection.compress == 15
+                await connection.send_str(LARGE)
+                assert (await connection.receive(ANSWER)).data == LARGE
+                await connection.send_str("wire")
+                return await connection.receive_json(timeout=ANSWER)
+
+    wire = asyncio.run(asyncio.wait_for(talk(), ANSWER))
+    assert "permessage-deflate" in wire["extensions"]
+    assert wire["bytesRead"] < COMPRESSED
+
+
+@row("client", "ws (Node)", "permessage-deflate, agreed with aiohttp, not with the agents")
+def test_node_compresses_for_aiohttp(shared, servers):
+    url = f"ws://{shared['aiohttp']}/echo"
+    said = json.loads(run("node", HERE / "deflate.js", url, len(LARGE), env=NODE).stdout)
+    assert said["same"]
+    assert "permessage-deflate" in said["extensions"]
+    assert max(said["bytesRead"], said["bytesWritten"]) < COMPRESSED
+    assert servers.aiohttp_compressed[-1]
 
 
 @row("client", "aiohttp", "an upload that streams: each part arrives before the next is sent")
