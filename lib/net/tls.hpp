@@ -42,6 +42,11 @@ struct TlsOptions {
   /// Client, instead of trust_roots: the SPKI SHA-256 (32 raw bytes) of the only root to trust,
   /// which the server sends in its chain. For enrollment, where the root is not known yet.
   std::string pinned_root;
+  /// Client, instead of trust_roots: the only server certificate to accept (DER), whoever issued
+  /// it. Its names and times are checked as usual.
+  std::string pinned_leaf;
+  /// Client: every certificate of trust_roots is trusted, also one that is no root itself.
+  bool trust_intermediates = false;
   /// In order of preference. A server refuses a client that offers others only.
   std::vector<TlsProtocol> protocols;
   bool protocol_required = false;  ///< also refuse a peer that speaks no ALPN at all
@@ -85,6 +90,12 @@ awaitable<Result<TlsStreamPtr>> tls_connect(StreamPtr transport,
                                             std::shared_ptr<const TlsContext> context,
                                             std::string server_name, TimePoint deadline,
                                             std::string* why = nullptr);
+/// The certificate (DER) that a server shows, whoever issued it. The handshake verifies nothing,
+/// and nothing is ever sent over the connection, which is reset: for a certificate that is verified
+/// by other means, and pinned then (pinned_leaf). Errors as of tls_connect.
+awaitable<Result<std::string>> fetch_leaf(StreamPtr transport, std::string server_name,
+                                          std::vector<TlsProtocol> protocols, TimePoint deadline,
+                                          std::string* why = nullptr);
 /// A client's refusal of our certificate may arrive here, ours of a TLS 1.3 client's certificate
 /// reaches it with its first read.
 awaitable<Result<TlsStreamPtr>> tls_accept(StreamPtr transport,

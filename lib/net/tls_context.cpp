@@ -62,7 +62,10 @@ bool use_certificate(SSL_CTX& context, const TlsOptions& options) {
 bool use_roots(SSL_CTX& context, const TlsOptions& options) {
   if (options.trust_roots.empty()) {
     return options.role == TlsRole::server || !options.pinned_root.empty() ||
-           SSL_CTX_set_default_verify_paths(&context) == 1;
+           !options.pinned_leaf.empty() || SSL_CTX_set_default_verify_paths(&context) == 1;
+  }
+  if (options.trust_intermediates) {
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(&context), X509_V_FLAG_PARTIAL_CHAIN);
   }
   const auto roots = read_certificates(options.trust_roots);
   return !roots.empty() && std::ranges::all_of(roots, [&](const X509Ptr& root) {
@@ -105,24 +108,41 @@ int require_protocol(SSL* ssl, int* alert, void*) {
   return SSL_CLIENT_HELLO_ERROR;
 }
 
+// Verifies as usual, with this one certificate trusted.
+int verify_with(X509_STORE_CTX* verification, X509* trusted_one) {
+  STACK_OF(X509)* const trusted = sk_X509_new_null();
+  sk_X509_push(trusted, trusted_one);
+  X509_STORE_CTX_set0_trusted_stack(verification, trusted);
+  const int verified = X509_verify_cert(verification);
+  sk_X509_free(trusted);  // OpenSSL keeps the chain that it built, not this stack
+  return verified;
+}
+
 // Trusts exactly the certificate of the sent chain whose key is the pinned one, and verifies the
-// chain to it as usual.
+// chain to it.
 int verify_pinned(X509_STORE_CTX* verification, void* arg) {
   const auto& state = *static_cast<const TlsContext::State*>(arg);
   STACK_OF(X509)* const sent = X509_STORE_CTX_get0_untrusted(verification);
   for (int i = 0; i < sk_X509_num(sent); ++i) {
     X509* const one = sk_X509_value(sent, i);
     if (spki_sha256(*one) == state.options.pinned_root) {
-      STACK_OF(X509)* const trusted = sk_X509_new_null();
-      sk_X509_push(trusted, one);
-      X509_STORE_CTX_set0_trusted_stack(verification, trusted);
-      const int verified = X509_verify_cert(verification);
-      sk_X509_free(trusted);  // OpenSSL keeps the chain that it built, not this stack
-      return verified;
+      return verify_with(verification, one);
     }
   }
   X509_STORE_CTX_set_error(verification, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN);
   return 0;
+}
+
+int verify_pinned_leaf(X509_STORE_CTX* verification, void* arg) {
+  const auto& state = *static_cast<const TlsContext::State*>(arg);
+  X509* const leaf = X509_STORE_CTX_get0_cert(verification);
+  if (leaf == nullptr || certificate_der(*leaf) != state.options.pinned_leaf) {
+    X509_STORE_CTX_set_error(verification, X509_V_ERR_CERT_UNTRUSTED);
+    return 0;
+  }
+  // Without this flag OpenSSL takes only roots for an anchor.
+  X509_STORE_CTX_set_flags(verification, X509_V_FLAG_PARTIAL_CHAIN);
+  return verify_with(verification, leaf);
 }
 
 }  // namespace
@@ -165,6 +185,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsOptions& opt
   }
   if (!options.pinned_root.empty()) {
     SSL_CTX_set_cert_verify_callback(context, verify_pinned, state.get());
+  } else if (!options.pinned_leaf.empty()) {
+    SSL_CTX_set_cert_verify_callback(context, verify_pinned_leaf, state.get());
   }
   const bool verify = !server || !options.protocols.empty() || options.peer_certificate;
   SSL_CTX_set_verify(context, verify ? kMustShowCertificate : SSL_VERIFY_NONE, nullptr);

@@ -73,6 +73,42 @@ awaitable<Result<TlsStreamPtr>> tls_connect(StreamPtr transport,
   co_return co_await shake_hands(std::move(connection), required, deadline, why);
 }
 
+awaitable<Result<std::string>> fetch_leaf(StreamPtr transport, std::string server_name,
+                                          std::vector<TlsProtocol> protocols, TimePoint deadline,
+                                          std::string* why) {
+  auto context =
+      TlsContext::make({.role = TlsRole::client, .protocols = std::move(protocols)}, why);
+  if (!context) {
+    transport->reset();
+    co_return std::unexpected(context.error());
+  }
+  auto connection = std::make_shared<TlsConnection>(std::move(transport), *context);
+  SSL& ssl = connection->ssl();
+  SSL_set_connect_state(&ssl);
+  SSL_set_verify(&ssl, SSL_VERIFY_NONE, nullptr);
+  const auto& alpn = (*context)->state().alpn;
+  const bool name = !server_name.empty() && !SocketAddress::from_ip(server_name, 0);
+  if ((name && SSL_set_tlsext_host_name(&ssl, server_name.c_str()) != 1) ||
+      (!alpn.empty() &&
+       SSL_set_alpn_protos(&ssl, alpn.data(), static_cast<unsigned int>(alpn.size())) != 0)) {
+    const auto error = take_tls_error(Errc::invalid_argument, why);
+    connection->reset();
+    co_return std::unexpected(error);
+  }
+  auto stream =
+      co_await shake_hands(std::move(connection), /*protocol_required=*/false, deadline, why);
+  if (!stream) {
+    co_return std::unexpected(stream.error());
+  }
+  const Peer* const peer = (*stream)->peer();
+  Result<std::string> leaf = base::fail(Errc::bad_certificate);
+  if (peer != nullptr && !peer->certificate.empty()) {
+    leaf = peer->certificate;
+  }
+  (*stream)->reset();
+  co_return leaf;
+}
+
 awaitable<Result<TlsStreamPtr>> tls_accept(StreamPtr transport,
                                            std::shared_ptr<const TlsContext> context,
                                            TimePoint deadline, std::string* why) {

@@ -20,6 +20,16 @@ std::string spki_sha256(X509& certificate) {
   return out;
 }
 
+std::string certificate_der(X509& certificate) {
+  std::string out;
+  unsigned char* der = nullptr;
+  if (const int size = i2d_X509(&certificate, &der); size > 0) {
+    out.assign(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
+    OPENSSL_free(der);
+  }
+  return out;
+}
+
 std::optional<Peer> describe_peer(SSL& ssl) {
   const X509Ptr certificate(SSL_get1_peer_certificate(&ssl));
   if (!certificate) {
@@ -36,11 +46,7 @@ std::optional<Peer> describe_peer(SSL& ssl) {
     }
   }
   peer.spki_sha256 = spki_sha256(*certificate);
-  unsigned char* der = nullptr;
-  if (const int size = i2d_X509(certificate.get(), &der); size > 0) {
-    peer.certificate.assign(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
-    OPENSSL_free(der);
-  }
+  peer.certificate = certificate_der(*certificate);
   return peer;
 }
 

@@ -30,6 +30,9 @@ struct TlsContext::State {
 /// SHA-256 of the SubjectPublicKeyInfo, 32 raw bytes.
 std::string spki_sha256(X509& certificate);
 
+/// A certificate as DER; empty: it cannot be written.
+std::string certificate_der(X509& certificate);
+
 /// The other side's certificate as a Peer; nothing if it showed none.
 std::optional<Peer> describe_peer(SSL& ssl);
 

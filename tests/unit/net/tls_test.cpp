@@ -113,6 +113,36 @@ TEST_F(TlsTest, BothSidesKnowEachOther) {
   EXPECT_EQ((*both.client)->peer()->name, "hub");
 }
 
+TEST_F(TlsTest, AServersCertificateIsFetchedAndThenTheOnlyOneAccepted) {
+  const auto server = server_options();
+  std::tie(client_end, server_end) = make_memory_pair(loop);
+  const auto accepted =
+      start(loop, tls_accept(server_end, make_context(server), clock.now() + seconds(5)));
+  const auto fetched =
+      start(loop, fetch_leaf(client_end, "hub.example", {{.name = "x"}}, clock.now() + seconds(5)));
+  settle(loop);
+  ASSERT_TRUE(*fetched && **fetched);
+  const std::string leaf = ***fetched;
+  EXPECT_TRUE(client_end->closed());
+
+  TlsOptions client{.role = TlsRole::client, .pinned_leaf = leaf};
+  const auto both = shake(client, server, "hub.example");
+  ASSERT_TRUE(both.client) << both.client_why;
+  EXPECT_EQ((*both.client)->peer()->certificate, leaf);
+  // Its name counts, and another certificate of the same authority is not it.
+  EXPECT_EQ(error_of(shake(client, server, "other.example").client), Errc::bad_certificate);
+  EXPECT_EQ(error_of(shake(client, server_options(), "hub.example").client), Errc::bad_certificate);
+}
+
+TEST_F(TlsTest, ACertificateThatIsNoRootIsTrustedWhereToldSo) {
+  const auto server = server_options();
+  auto client = client_options();
+  client.trust_roots = server.certificate_chain;
+  EXPECT_EQ(error_of(shake(client, server).client), Errc::bad_certificate);
+  client.trust_intermediates = true;
+  EXPECT_TRUE(shake(client, server).client);
+}
+
 TEST_F(TlsTest, EnrollmentNeedsNoCertificateOnTheSamePort) {
   TlsOptions client{
       .role = TlsRole::client, .trust_roots = {}, .protocols = {{.name = "simplon-enroll/1"}}};
