@@ -16,9 +16,9 @@
 
 #include "agent/options.hpp"
 #include "agent/state_dir.hpp"
-#include "overlay/embedded/embedded.hpp"
 #include "overlay/embedded/enroll.hpp"
 #include "overlay/embedded/hub.hpp"
+#include "overlay/membership.hpp"
 #include "tunnel/registry.hpp"
 #include "tunnel/supervisor.hpp"
 
@@ -57,26 +57,26 @@ class Overlays {
 
   std::vector<OverlayInfo> list() const;
   /// By the identity in "default" if that was joined, else as the options say.
-  const std::string& agent_name() const;
+  std::string agent_name() const;
   /// FAILED_PRECONDITION says why this agent is none.
   absl::StatusOr<overlay::Hub*> hub() const;
   /// Asks the hub's members to go away in order.
   void drain_hub();
 
  private:
-  struct Membership {
+  struct Entry {
     std::string name;
-    overlay::IdentityFile identity;
+    overlay::Membership file;
     std::unique_ptr<overlay::Network> network;  // null: `failed` says why
     std::string failed;
     bool own_hub = false;
   };
 
-  Membership* find(const std::string& name);
+  Entry* find(const std::string& name);
   std::filesystem::path file_of(const std::string& name) const;
   absl::Status start_own_hub();
-  void add(Membership membership);
-  OverlayInfo info(const Membership& membership) const;
+  void add(Entry entry);
+  OverlayInfo info(const Entry& entry) const;
   /// A new identity waits here until the tunnels of the overlay that it replaces are gone.
   std::filesystem::path staged_file_of(const std::string& name) const;
   absl::Status may_take(const std::string& name, bool replace);
@@ -87,7 +87,7 @@ class Overlays {
   void give_up(const std::string& name, Removed done);
   /// Makes the staged identity the membership.
   absl::Status settle(const std::string& name);
-  void enter(const std::string& name, overlay::IdentityFile identity);
+  void enter(const std::string& name, overlay::Membership file);
   /// Ends the change, and with an error what was staged for it.
   Joined end_change();
   void forget(const std::string& name, std::move_only_function<void()> done);
@@ -99,7 +99,7 @@ class Overlays {
   tunnel::Supervisor& supervisor_;
   tunnel::Registry& registry_;
   std::unique_ptr<overlay::Hub> hub_;  // before the networks: they go first
-  std::vector<Membership> members_;
+  std::vector<Entry> members_;
   // The one change that is under way.
   struct Change {
     std::string name;

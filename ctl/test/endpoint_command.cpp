@@ -19,7 +19,7 @@ struct EndpointWords : ServeWords {
 
 struct EndpointPlan {
   ServeAt at;
-  std::optional<overlay::IdentityFile> identity;
+  std::optional<overlay::Membership> identity;
   bool json = false;
   bool quiet = false;
 };

@@ -3,8 +3,6 @@
 #include <iostream>
 #include <utility>
 
-#include "overlay/embedded/embedded.hpp"
-
 namespace simplon::ctl {
 namespace {
 
@@ -35,8 +33,8 @@ std::string why(const overlay::LinkStatus& status) {
 
 }  // namespace
 
-Answer<overlay::IdentityFile> read_identity(const std::string& file) {
-  auto identity = overlay::load_identity(file);
+Answer<overlay::Membership> read_identity(const std::string& file) {
+  auto identity = overlay::load_membership(file);
   if (identity.ok()) {
     return *std::move(identity);
   }
@@ -58,27 +56,27 @@ Answer<overlay::IdentityFile> read_identity(const std::string& file) {
   }
 }
 
-std::string hub_of(const overlay::IdentityFile& identity) {
+std::string place_of(const overlay::Membership& membership) {
   std::string out = "hub ";
-  for (const auto& address : identity.addresses) {
-    out += (&address == &identity.addresses.front() ? "" : ", ") + address;
+  for (std::string_view between; const auto& address : overlay::addresses_of(membership)) {
+    out.append(between).append(address);
+    between = ", ";
   }
   return out;
 }
 
 net::awaitable<std::expected<NetworkPtr, std::string>> enter(net::Loop& loop,
-                                                             overlay::IdentityFile identity,
+                                                             overlay::Membership membership,
                                                              net::TimePoint deadline) {
-  const std::string hub = hub_of(identity);
-  auto network = overlay::make_embedded_network(
-      loop, {.identity = std::move(identity), .loops = {&loop}, .budget = nullptr});
+  const std::string place = place_of(membership);
+  auto network = overlay::enter(loop, std::move(membership), {&loop});
   if (!network.ok()) {
     co_return std::unexpected(std::string(network.status().message()));
   }
   const NetworkPtr shared = std::move(*network);
   if (!co_await up(loop, *shared, deadline)) {
     const auto status = shared->status();
-    co_return std::unexpected(status.last_error.empty() ? hub + " does not answer"
+    co_return std::unexpected(status.last_error.empty() ? place + " does not answer"
                                                         : status.last_error);
   }
   co_return shared;

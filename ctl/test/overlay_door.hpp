@@ -11,26 +11,26 @@
 
 #include "ctl/outcome.hpp"
 #include "net/async.hpp"
-#include "overlay/embedded/identity.hpp"
+#include "overlay/membership.hpp"
 #include "overlay/network.hpp"
 
 namespace simplon::ctl {
 
 using NetworkPtr = std::shared_ptr<overlay::Network>;
 
-/// The value of --identity, read. A file that is no identity of an embedded overlay is Exit::usage.
-Answer<overlay::IdentityFile> read_identity(const std::string& file);
+/// The value of --identity, read. A file that is no identity of an overlay is Exit::usage.
+Answer<overlay::Membership> read_identity(const std::string& file);
 
 /// What to look at when an overlay does not come up.
 inline constexpr char kHubAdvice[] =
     "does the hub run, and is it reachable from here under an address in the identity file?";
 
 /// "hub 192.0.2.1:7443, 192.0.2.2:7443", for messages.
-std::string hub_of(const overlay::IdentityFile& identity);
+std::string place_of(const overlay::Membership& membership);
 
-/// The network of that identity, once its link to the hub is up. An error says why it is not.
+/// The network of that identity, once its link is up. An error says why it is not.
 net::awaitable<std::expected<NetworkPtr, std::string>> enter(net::Loop& loop,
-                                                             overlay::IdentityFile identity,
+                                                             overlay::Membership membership,
                                                              net::TimePoint deadline);
 
 /// A service that we host. Reports on standard error when it is lost and when it is back.

@@ -21,7 +21,7 @@ struct ProxyWords : ServeWords {
 
 struct ProxyPlan {
   ServeAt at;
-  std::optional<overlay::IdentityFile> identity;
+  std::optional<overlay::Membership> identity;
   tunnel::Target target;  // unless to_service
   std::shared_ptr<const net::TlsContext> tls;
   std::string to_service;

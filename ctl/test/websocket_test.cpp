@@ -86,7 +86,7 @@ net::awaitable<Answer<net::StreamPtr>> open_service(net::Loop& loop, WebsocketTe
                                                     NetworkPtr* network, Steps& steps,
                                                     net::TimePoint deadline) {
   const auto limit = test.echo.timeout;
-  const std::string hub = hub_of(*test.identity);
+  const std::string place = place_of(*test.identity);
   steps.enter("connect");
   auto entered = co_await enter(loop, std::move(*test.identity), deadline);
   if (!entered) {
@@ -95,7 +95,7 @@ net::awaitable<Answer<net::StreamPtr>> open_service(net::Loop& loop, WebsocketTe
                            kHubAdvice);
   }
   *network = std::move(*entered);
-  steps.say(hub + " as " + (*network)->self());
+  steps.say(place + " as " + (*network)->self());
 
   steps.enter("open");
   auto dialed = co_await dial(loop, *network, test.service, base::new_id(), deadline);

@@ -9,13 +9,13 @@
 #include "ctl/test/websocket_client.hpp"
 #include "ctl/test/websocket_url.hpp"
 #include "net/async.hpp"
-#include "overlay/embedded/identity.hpp"
+#include "overlay/membership.hpp"
 
 namespace simplon::ctl {
 
 struct WebsocketTest {
-  WebsocketUrl url;                                 ///< where there is no identity
-  std::optional<overlay::IdentityFile> identity{};  ///< then to `service` of its overlay
+  WebsocketUrl url;                               ///< where there is no identity
+  std::optional<overlay::Membership> identity{};  ///< then to `service` of its overlay
   std::string service{};
   EchoOptions echo;
   bool json = false;

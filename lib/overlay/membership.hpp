@@ -1,0 +1,48 @@
+// What makes us a member of a network, of whichever kind: the content of one identity file, told
+// apart by that content. The only place that knows all kinds.
+//
+// Plain values and functions, any thread; enter() on the control loop.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "net/loop.hpp"
+#include "overlay/embedded/identity.hpp"
+#include "overlay/network.hpp"
+
+namespace simplon::overlay {
+
+using Membership = std::variant<IdentityFile>;
+
+/// As Network::kind().
+std::string_view kind_of(const Membership& membership) noexcept;
+/// Our name there, where the file says it; else empty, and only the network knows.
+std::string name_of(const Membership& membership);
+/// Of the hub or the controllers, in the order to try.
+std::vector<std::string> addresses_of(const Membership& membership);
+
+/// INVALID_ARGUMENT: of no kind, or a part is missing or does not parse. `folder` is what
+/// references to other files are relative to; empty: they are refused.
+absl::StatusOr<Membership> parse_membership(std::string_view json,
+                                            const std::filesystem::path& folder);
+/// With everything inline, so that it means the same anywhere.
+std::string to_json(const Membership& membership);
+
+/// As parse_membership() and read_identity_text(); messages name the file.
+absl::StatusOr<Membership> load_membership(const std::filesystem::path& file);
+absl::Status save_membership(const Membership& membership, const std::filesystem::path& file,
+                             bool replace);
+
+/// Connects in the background, for ever. `loops`: of streams; not empty; may be the control loop.
+/// INVALID_ARGUMENT: the identity does not work.
+absl::StatusOr<std::unique_ptr<Network>> enter(net::Loop& control, Membership membership,
+                                               std::vector<net::Loop*> loops);
+
+}  // namespace simplon::overlay
