@@ -1,14 +1,14 @@
-// How many connections each client address of a tunnel has, so that no one client takes them all.
+// How many connections each client of a tunnel has, so that no one client takes them all.
 //
 // Owned by the tunnel's Traffic; a ClientPlace keeps it alive. Threads: any.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "net/endpoint.hpp"
 
@@ -16,13 +16,14 @@ namespace simplon::tunnel {
 
 class ClientPlaces;
 
+/// Who counts as one client, as bytes: an IPv4 address, mapped or not, or the first 56 bits of an
+/// IPv6 address. That is what one home is commonly given (RFC 6177), and it has the choice of all
+/// addresses in it. Who is given a /48 counts as 256 clients.
+std::string client_of(const net::SocketAddress& address);
+
 /// One connection of a client, for as long as this object lives. An empty one is nobody's.
 class ClientPlace {
  public:
-  /// An IPv4 address, mapped, or the first 64 bits of an IPv6 address: what one client is given
-  /// (RFC 6177) has more addresses than any table.
-  using Key = std::array<unsigned char, 16>;
-
   ClientPlace() = default;
   ~ClientPlace();
   ClientPlace(ClientPlace&& other) noexcept = default;
@@ -30,23 +31,24 @@ class ClientPlace {
 
  private:
   friend class ClientPlaces;
-  ClientPlace(std::shared_ptr<ClientPlaces> of, const Key& key) : of_(std::move(of)), key_(key) {}
+  ClientPlace(std::shared_ptr<ClientPlaces> of, std::string client)
+      : of_(std::move(of)), client_(std::move(client)) {}
 
   std::shared_ptr<ClientPlaces> of_;
-  Key key_{};
+  std::string client_;
 };
 
 class ClientPlaces : public std::enable_shared_from_this<ClientPlaces> {
  public:
   /// Nothing where the client has `most` already. Zero: as many as it likes, and not counted.
-  std::optional<ClientPlace> take(const net::SocketAddress& client, std::uint64_t most);
+  std::optional<ClientPlace> take(std::string client, std::uint64_t most);
 
  private:
   friend class ClientPlace;
-  void give_back(const ClientPlace::Key& key);
+  void give_back(const std::string& client);
 
   std::mutex mutex_;
-  std::map<ClientPlace::Key, std::uint64_t> taken_;  // none of them zero
+  std::map<std::string, std::uint64_t> taken_;  // none of them zero
 };
 
 }  // namespace simplon::tunnel

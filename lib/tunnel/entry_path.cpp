@@ -209,7 +209,7 @@ void EntryPath::take(Lane& lane, net::Accepted accepted) {
                     tunnel_->name, net::to_string(accepted.from.endpoint()));
   const auto* access = std::get_if<Access>(&tunnel_->spec);
   const bool raw = access != nullptr && access->protocol == Protocol::tcp;
-  auto place = traffic_->client_places().take(accepted.from, most_of(accepted.from));
+  auto place = traffic_->client_places().take(client_of(accepted.from), most_of(accepted.from));
   auto here = place ? traffic_->admit(lane, client, std::move(*place)) : nullptr;
   if (here == nullptr) {
     traffic_->count_failure();

@@ -5,8 +5,8 @@
 namespace simplon::tunnel {
 namespace {
 
-net::SocketAddress from(const char* ip, std::uint16_t port = 1) {
-  return *net::SocketAddress::from_ip(ip, port);
+std::string from(const char* ip, std::uint16_t port = 1) {
+  return client_of(*net::SocketAddress::from_ip(ip, port));
 }
 
 class ClientPlacesTest : public testing::Test {
@@ -31,11 +31,12 @@ TEST_F(ClientPlacesTest, APlaceIsFreeAgainWhenItsConnectionEnds) {
   }
 }
 
-TEST_F(ClientPlacesTest, AnIpv6ClientIsItsNetwork) {
-  const auto place = places_->take(from("2001:db8:0:1::1"), 1);
+TEST_F(ClientPlacesTest, AnIpv6ClientIsTheNetworkThatAHomeIsGiven) {
+  const auto place = places_->take(from("2001:db8:0:100::1"), 1);
   EXPECT_TRUE(place);
-  EXPECT_FALSE(places_->take(from("2001:db8:0:1:ffff::2"), 1));
-  EXPECT_TRUE(places_->take(from("2001:db8:0:2::1"), 1));
+  EXPECT_FALSE(places_->take(from("2001:db8:0:100:ffff::2"), 1));
+  EXPECT_FALSE(places_->take(from("2001:db8:0:1ff::1"), 1));
+  EXPECT_TRUE(places_->take(from("2001:db8:0:200::1"), 1));
 }
 
 TEST_F(ClientPlacesTest, AMappedIpv4AddressIsTheIpv4Address) {
