@@ -19,11 +19,13 @@ struct TimeoutOption {
   const char* option;
   const char* field;
   const char* help;
+  const char* of_share = nullptr;  // what to say there, if not the same
 };
 constexpr std::array<TimeoutOption, 7> kTimeouts{{
     {"--timeout-head", "head", "First byte to end of a request's head; default 60s"},
     {"--timeout-idle", "idle", "A kept-alive connection without a request; default 120s"},
-    {"--timeout-connect", "connect", nullptr},
+    {"--timeout-connect", "connect", "Reaching the agent that hosts the service; default 15s",
+     "Reaching the target; default 5s"},
     {"--timeout-first-byte", "first_byte", "Request sent to response's head; default none"},
     {"--timeout-body", "body", "Between bytes of a request's body; default 120s"},
     {"--timeout-websocket-idle", "websocket_idle", "A quiet websocket; default none"},
@@ -36,6 +38,7 @@ struct LimitOption {
   const char* field;
   const char* type;
   const char* help;
+  const char* of_share = nullptr;
 };
 constexpr std::array<LimitOption, 6> kLimits{{
     {"--max-head-bytes", "head_bytes", "SIZE", "A head in bytes; default and most 64KiB"},
@@ -45,7 +48,8 @@ constexpr std::array<LimitOption, 6> kLimits{{
     {"--max-connections", "connections", "N",
      "Connections at the same time; default and most 16384"},
     {"--max-connections-per-client", "connections_per_client", "N",
-     "Of one client address; default 1024, on this host unlimited"},
+     "Of one client address; default 1024, on this host unlimited",
+     "Of one agent; default three quarters of --max-connections"},
 }};
 
 Outcome put_rules(const std::string& option, const std::vector<std::string>& typed,
@@ -76,20 +80,16 @@ Outcome put_rules(const std::string& option, const std::vector<std::string>& typ
 }  // namespace
 
 void HttpOptions::add_to(CLI::App& command, bool share) {
+  const auto help = [share](const auto& each) {
+    return share && each.of_share != nullptr ? each.of_share : each.help;
+  };
   for (const TimeoutOption& each : kTimeouts) {
-    const char* connect = share ? "Reaching the target; default 5s"
-                                : "Reaching the agent that hosts the service; default 15s";
-    command
-        .add_option(each.option, timeouts_[each.field], each.help != nullptr ? each.help : connect)
+    command.add_option(each.option, timeouts_[each.field], help(each))
         ->type_name("DURATION")
         ->group(kGroup);
   }
   for (const LimitOption& each : kLimits) {
-    if (share && each.field == std::string_view("connections_per_client")) {
-      limits_[each.field];  // never typed
-      continue;
-    }
-    command.add_option(each.option, limits_[each.field], each.help)
+    command.add_option(each.option, limits_[each.field], help(each))
         ->type_name(each.type)
         ->group(kGroup);
   }

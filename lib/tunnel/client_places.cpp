@@ -33,6 +33,11 @@ std::string client_of(const net::SocketAddress& address) {
   return {};
 }
 
+std::string client_of(const net::Peer& peer) {
+  // A kind of overlay that tells no key tells a name that is nobody else's.
+  return peer.spki_sha256.empty() ? peer.name : peer.spki_sha256;
+}
+
 ClientPlace::~ClientPlace() {
   if (of_ != nullptr) {
     of_->give_back(client_);

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "net/endpoint.hpp"
+#include "net/stream.hpp"
 
 namespace simplon::tunnel {
 
@@ -20,6 +21,8 @@ class ClientPlaces;
 /// IPv6 address. That is what one home is commonly given (RFC 6177), and it has the choice of all
 /// addresses in it. Who is given a /48 counts as 256 clients.
 std::string client_of(const net::SocketAddress& address);
+/// The same of an agent, whose streams a share serves: its key, however many sessions it has.
+std::string client_of(const net::Peer& peer);
 
 /// One connection of a client, for as long as this object lives. An empty one is nobody's.
 class ClientPlace {

@@ -57,8 +57,8 @@ inline constexpr std::chrono::milliseconds kEntryConnect{15'000};
 /// peer alone can open streams as fast as it likes.
 inline constexpr std::uint64_t kMaxConnections = 16 * 1024;
 
-/// Of one client address that is neither on this host nor a trusted proxy's. A browser keeps six, a
-/// busy household a few hundred.
+/// Of one client address at an access or a frontend that is neither on this host nor a trusted
+/// proxy's. A browser keeps six, a busy household a few hundred.
 inline constexpr std::uint64_t kMaxConnectionsPerClient = 1024;
 
 struct TimeoutField {
@@ -84,7 +84,6 @@ struct LimitField {
   std::uint64_t least;
   std::uint64_t most;
   bool of_raw_bytes = false;
-  bool of_entries_only = false;  ///< the clients of a share are authenticated peers
 };
 inline constexpr std::array<LimitField, 6> kLimitFields{{
     {"head_bytes", &Limits::head_bytes, 1024, 64 * 1024},
@@ -92,7 +91,7 @@ inline constexpr std::array<LimitField, 6> kLimitFields{{
     {"target_bytes", &Limits::target_bytes, 64, 64 * 1024},
     {"request_body_bytes", &Limits::request_body_bytes, 1, INT64_MAX},
     {"connections", &Limits::connections, 1, kMaxConnections, true},
-    {"connections_per_client", &Limits::connections_per_client, 1, kMaxConnections, true, true},
+    {"connections_per_client", &Limits::connections_per_client, 1, kMaxConnections, true},
 }};
 
 /// What the engine keeps to. `defaults`: where nothing was chosen.

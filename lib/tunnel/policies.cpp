@@ -44,6 +44,12 @@ std::optional<std::uint64_t> client_limit(const Spec& spec) {
   return chosen != 0 ? std::optional(chosen) : std::nullopt;
 }
 
+std::uint64_t agent_limit(const Spec& spec) {
+  // All but a quarter, which stays for others. One frontend may well be most of a share's clients.
+  const std::uint64_t all = connection_limit(spec);
+  return client_limit(spec).value_or(all - all / 4);
+}
+
 http::Policy policy_of(const Tunnel& tunnel) {
   const HttpSettings& http = http_of(tunnel.spec);
   http::Policy policy;

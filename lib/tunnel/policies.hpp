@@ -18,9 +18,12 @@ std::chrono::milliseconds connect_limit(const Spec& spec);
 /// Connections at the same time.
 std::uint64_t connection_limit(const Spec& spec);
 
-/// Connections of one client of an access or a frontend at the same time; none: what is chosen for
-/// it. Trusted proxies are no clients: they speak for many.
+/// Connections of one client of an access or a frontend at the same time, if that was chosen.
+/// Trusted proxies are no clients: they speak for many.
 std::optional<std::uint64_t> client_limit(const Spec& spec);
+
+/// The same of one agent among the clients of a share, whether it was chosen or not.
+std::uint64_t agent_limit(const Spec& spec);
 
 /// For all connections of the tunnel; what differs between them (the client's address, the peer)
 /// is still to be filled in. An access's or frontend's replaces forwarding fields: `append` is for

@@ -30,7 +30,8 @@ std::string id_of(const overlay::Inbound& inbound) {
 SharePath::SharePath(Options options, std::shared_ptr<Traffic> traffic)
     : options_(std::move(options)),
       traffic_(std::move(traffic)),
-      policy_(std::make_shared<const http::Policy>(policy_of(*options_.tunnel))) {}
+      policy_(std::make_shared<const http::Policy>(policy_of(*options_.tunnel))),
+      agent_limit_(agent_limit(options_.tunnel->spec)) {}
 
 void SharePath::take(std::unique_ptr<overlay::Inbound> inbound) {
   Lane* const lane = traffic_->lane(inbound->loop());
@@ -52,12 +53,14 @@ void SharePath::take(std::unique_ptr<overlay::Inbound> inbound) {
     inbound->stream()->close();
     return;
   }
-  auto here = traffic_->admit(*lane, inbound->stream());
+  auto place = traffic_->client_places().take(client_of(inbound->from().peer), agent_limit_);
+  auto here = place ? traffic_->admit(*lane, inbound->stream(), std::move(*place)) : nullptr;
   if (here == nullptr) {
     traffic_->count_failure();
     inbound->reject({.failure = {.hop = base::Hop::share,
                                  .code = Errc::limit_exceeded,
-                                 .detail = "the share has as many connections as it may"},
+                                 .detail = std::string(place ? "the share has" : "this agent has") +
+                                           " as many connections as it may; try again soon"},
                      .not_processed = true});
     return;
   }

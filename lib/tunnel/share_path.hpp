@@ -5,6 +5,7 @@
 // End: once Traffic::close() reached a lane, new streams there are refused with `draining`.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -57,6 +58,7 @@ class SharePath final : public http::Ends, public std::enable_shared_from_this<S
   const Options options_;
   const std::shared_ptr<Traffic> traffic_;
   const std::shared_ptr<const http::Policy> policy_;
+  const std::uint64_t agent_limit_;
 };
 
 }  // namespace simplon::tunnel

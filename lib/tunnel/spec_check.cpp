@@ -63,16 +63,6 @@ absl::Status check_limits(const std::string& field, const Limits& limits, std::s
   return absl::OkStatus();
 }
 
-absl::Status check_of_share(const Limits& limits) {
-  for (const LimitField& each : kLimitFields) {
-    if (each.of_entries_only && limits.*each.chosen != 0) {
-      return wrong("share.http.limits." + std::string(each.name),
-                   "is for an access or a frontend: the clients of a share are agents");
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status check_settings(const std::string& field, const HttpSettings& http,
                             std::string_view raw) {
   if (auto status = check_timeouts(field, http.timeouts, raw); !status.ok()) {
@@ -175,9 +165,6 @@ std::string quoted(std::string_view text) {
 }
 
 absl::Status check_http(Share& share, const Target& target) {
-  if (auto status = check_of_share(share.http.limits); !status.ok()) {
-    return status;
-  }
   if (const auto raw = raw_name(target); !raw.empty()) {
     for (const auto& [field, chosen] :
          {std::pair<std::string_view, bool>{"share.host_header", !share.host_header.empty()},

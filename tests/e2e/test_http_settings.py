@@ -30,6 +30,7 @@ SETTINGS = {
         "targetBytes": 4096,
         "requestBodyBytes": "9223372036854775807",
         "connections": 17,
+        "connectionsPerClient": 5,
     },
     "via": "VIA_OFF",
 }
@@ -71,7 +72,7 @@ OPTIONS = [
     *("--timeout-first-byte", "4s", "--timeout-body", "none", "--timeout-websocket-idle", "1h"),
     *("--timeout-half-closed", "365d", "--max-head-bytes", "9000", "--max-header-fields", "65"),
     *("--max-target-bytes", "4KiB", "--max-body", "9223372036854775807"),
-    *("--max-connections", "17", "--no-via"),
+    *("--max-connections", "17", "--max-connections-per-client", "5", "--no-via"),
 ]
 
 

@@ -39,6 +39,16 @@ TEST_F(ClientPlacesTest, AnIpv6ClientIsTheNetworkThatAHomeIsGiven) {
   EXPECT_TRUE(places_->take(from("2001:db8:0:200::1"), 1));
 }
 
+TEST_F(ClientPlacesTest, AnAgentIsItsKeyOrWhereThereIsNoneItsName) {
+  const std::string key(32, 'k');
+  const auto place = places_->take(client_of(net::Peer{.name = "one", .spki_sha256 = key}), 1);
+  EXPECT_TRUE(place);
+  EXPECT_FALSE(places_->take(client_of(net::Peer{.name = "other", .spki_sha256 = key}), 1));
+  const auto named = places_->take(client_of(net::Peer{.name = "one"}), 1);
+  EXPECT_TRUE(named);
+  EXPECT_FALSE(places_->take(client_of(net::Peer{.name = "one"}), 1));
+}
+
 TEST_F(ClientPlacesTest, AMappedIpv4AddressIsTheIpv4Address) {
   const auto place = places_->take(from("192.0.2.1"), 1);
   EXPECT_TRUE(place);

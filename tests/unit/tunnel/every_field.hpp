@@ -18,7 +18,8 @@ inline HttpSettings every_setting() {
                      .header_fields = 65,
                      .target_bytes = 4096,
                      .request_body_bytes = INT64_MAX,
-                     .connections = 17},
+                     .connections = 17,
+                     .connections_per_client = 5},
           .via = false};
 }
 

@@ -109,6 +109,28 @@ TEST_F(PolicyTest, AFullShareIsA503AtTheEntry) {
   EXPECT_EQ(host_.status("demo")->counters.open_connections, 1U);
 }
 
+TEST_F(PolicyTest, OneAgentDoesNotTakeAllPlacesOfAShare) {
+  Share spec = demo();
+  spec.http.limits = {.connections = 3, .connections_per_client = 2};
+  make(host_, "demo", spec);
+  const TunnelPtr entry = make(guest_, "demo-access", to_demo());
+  const TunnelPtr of_another = make(host_, "own-access", to_demo());
+  auto first = std::make_unique<Client>(loop_, address(entry));
+  Client second(loop_, address(entry));
+  EXPECT_THAT(first->get("/", "a"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(second.get("/", "a"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Client(loop_, address(entry)).get("/", "a"),
+              AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("\r\nRetry-After: 1\r\n"),
+                    HasSubstr("Simplon-Error: hop=share; reason=limit_exceeded\r\n"),
+                    HasSubstr("this agent has as many connections as it may")));
+  EXPECT_EQ(refused(guest_, "demo-access", 503), 1U);
+  EXPECT_EQ(host_.status("demo")->counters.failures, 1U);
+  EXPECT_THAT(Client(loop_, address(of_another)).get("/", "a"), StartsWith("HTTP/1.1 200"));
+  first.reset();
+  EXPECT_TRUE(until(
+      [&] { return Client(loop_, address(entry)).get("/", "a").starts_with("HTTP/1.1 200"); }));
+}
+
 TEST_F(PolicyTest, AFullAccessOfRawBytesClosesAtOnce) {
   Origin origin(loop_, greeter());
   make(host_, "raw", Share{.service = "raw", .target = origin.target("tcp")});

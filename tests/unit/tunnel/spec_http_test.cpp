@@ -141,13 +141,9 @@ TEST(SpecHttpTest, WhatMeansNothingForRawBytesIsRefusedInWords) {
     check("share.http.limits.head_bytes", [](Share& s) { s.http.limits.head_bytes = 4096; });
     Share spec = share(target);
     spec.http.timeouts.connect = 1s;
-    spec.http.limits.connections = 1;
+    spec.http.limits = {.connections = 1, .connections_per_client = 1};
     EXPECT_EQ(refusal(spec), "");
   }
-  Share of_one_client = share("http://localhost:80");
-  of_one_client.http.limits.connections_per_client = 1;
-  EXPECT_THAT(refusal(of_one_client),
-              StartsWith("share.http.limits.connections_per_client: is for an access"));
   Access spec{.service = "s", .listen = {}, .protocol = Protocol::tcp};
   spec.http.limits.connections_per_client = 1;
   EXPECT_EQ(refusal(spec), "");
@@ -246,6 +242,17 @@ TEST(PoliciesTest, WhatWasChosenReachesTheEngine) {
   EXPECT_EQ(policy.request_headers.size(), 3U);
   EXPECT_EQ(policy.response_headers.size(), 2U);
   EXPECT_EQ(policy.peer_header, "Simplon-Peer");
+}
+
+TEST(PoliciesTest, OneAgentMayHaveAllButAQuarterOfASharesConnections) {
+  Share spec = share();
+  EXPECT_EQ(agent_limit(spec), 12288U);
+  for (const auto& [all, of_one] : {std::pair{1U, 1U}, {3U, 3U}, {4U, 3U}, {100U, 75U}}) {
+    spec.http.limits.connections = all;
+    EXPECT_EQ(agent_limit(spec), of_one);
+  }
+  spec.http.limits.connections_per_client = 100;
+  EXPECT_EQ(agent_limit(spec), 100U);
 }
 
 TEST(PoliciesTest, ASmallHeadMakesASmallTarget) {
