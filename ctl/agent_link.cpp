@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/paths.hpp"
+#include "ctl/http_options.hpp"
 
 namespace simplon::ctl {
 namespace {
@@ -83,6 +84,10 @@ Trouble nobody_answers(const Context& context,
 
 std::string advice(const grpc::Status& status) {
   switch (status.error_code()) {
+    case grpc::StatusCode::INVALID_ARGUMENT: {
+      const std::string option = option_for(status.error_message());
+      return option.empty() ? option : "that is " + option;
+    }
     case grpc::StatusCode::NOT_FOUND:
       return "simplonctl list shows the tunnels of this agent";
     case grpc::StatusCode::ALREADY_EXISTS:

@@ -1,6 +1,8 @@
 #include "ctl/http_options.hpp"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <google/protobuf/duration.pb.h>
@@ -189,6 +191,38 @@ void add_trust_proxy(CLI::App& command, std::vector<std::string>& proxies, bool 
       ->type_name("CIDR")
       ->allow_extra_args(false)
       ->group(kGroup);
+}
+
+std::string option_for(std::string_view agents_words) {
+  const std::string_view path = agents_words.substr(0, agents_words.find(": "));
+  // Behind the kind of tunnel.
+  const std::string_view field = path.substr(std::min(path.size(), path.find('.') + 1));
+  for (const TimeoutOption& each : kTimeouts) {
+    if (field == std::string("http.timeouts.") + each.field) {
+      return each.option;
+    }
+  }
+  for (const LimitOption& each : kLimits) {
+    if (field == std::string("http.limits.") + each.field) {
+      return each.option;
+    }
+  }
+  // Of a list's field the place in it follows.
+  const std::string_view name = field.substr(0, field.find('['));
+  constexpr std::array<std::pair<std::string_view, const char*>, 6> kHeaders{{
+      {"host_header", "--host-header"},
+      {"rewrite_references", "--rewrite-references"},
+      {"request_headers", "--request-header"},
+      {"response_headers", "--response-header"},
+      {"peer_header", "--peer-header"},
+      {"trusted_proxies", "--trust-proxy"},
+  }};
+  for (const auto& [of, option] : kHeaders) {
+    if (name == of) {
+      return option;
+    }
+  }
+  return {};
 }
 
 }  // namespace simplon::ctl

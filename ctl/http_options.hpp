@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ctl/outcome.hpp"
@@ -56,5 +57,9 @@ class HeaderOptions {
 
 /// --trust-proxy of an access or a frontend.
 void add_trust_proxy(CLI::App& command, std::vector<std::string>& proxies, bool frontend);
+
+/// The option for a field that the agent's words begin with ("share.http.timeouts.head: …"); empty
+/// where it is none of these.
+std::string option_for(std::string_view agents_words);
 
 }  // namespace simplon::ctl

@@ -121,6 +121,18 @@ TEST(CommandLine, TheCommandThatStartsAnAgentCanBePastedIntoAShell) {
             "start it again with: simplon-agent --socket /a.sock");
 }
 
+TEST(CommandLine, ARefusedFieldIsCalledByItsOption) {
+  const auto next_of = [](const char* message) {
+    return trouble_of({grpc::StatusCode::INVALID_ARGUMENT, message}, "/a.sock", true, "").next;
+  };
+  EXPECT_EQ(next_of("access.http.timeouts.head: is not between …"), "that is --timeout-head");
+  EXPECT_EQ(next_of("share.http.limits.request_body_bytes: …"), "that is --max-body");
+  EXPECT_EQ(next_of("share.request_headers[3].name: \"Host\" …"), "that is --request-header");
+  EXPECT_EQ(next_of("frontend.trusted_proxies[0]: …"), "that is --trust-proxy");
+  EXPECT_EQ(next_of("share.target: …"), "");
+  EXPECT_EQ(next_of("…"), "");
+}
+
 TEST(CommandLine, ForATakenNameTheAdviceIsAnother) {
   const auto next = [](const char* message) {
     return trouble_of({grpc::StatusCode::ALREADY_EXISTS, message}, "/a.sock", true, "").next;
