@@ -14,6 +14,8 @@ from paths import Paths
 from programs import ANSWER, Programs
 from raw_http import FIN, Client, Origin, message
 
+pytest_plugins = ["ziti_fixtures"]
+
 
 @pytest.fixture
 def programs(tmp_path):
