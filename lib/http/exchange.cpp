@@ -21,12 +21,6 @@ bool idempotent(std::string_view method) {
   return std::find(kIdempotent.begin(), kIdempotent.end(), method) != kIdempotent.end();
 }
 
-// As the first proxy saw it.
-std::string_view client_scheme(const RequestHead& request) {
-  const auto said = request.fields.find(Name::x_forwarded_proto);
-  return said == "https" ? "https" : said == "http" ? "http" : "";
-}
-
 }  // namespace
 
 Exchange::Exchange(const Connection& connection, const RequestHead& request, Scratch& scratch)
@@ -77,10 +71,7 @@ net::awaitable<Exchange::End> Exchange::proceed() {
                                "this request has been here before: what is shared leads back to "
                                "this tunnel"});
   }
-  if (policy_.rewrites_references()) {
-    references_ = {
-        .client = to->authority, .target = *policy_.host_header, .scheme = client_scheme(request_)};
-  }
+  references_ = references_of(request_, *to, policy_);
   framing_ = *framing;
   if (framing_.body == BodyKind::chunked || framing_.length > 0) {
     body_ = std::make_shared<RequestBody>(connection_.client, framing_, policy_);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "http/text.hpp"
+#include "net/address_range.hpp"
 
 namespace simplon::http {
 namespace {
@@ -13,37 +15,115 @@ constexpr std::array<std::string_view, 8> kOthers{
     "X-Real-IP", "X-Client-IP",      "X-Cluster-Client-IP", "True-Client-IP",
     "Client-IP", "CF-Connecting-IP", "Fastly-Client-IP",    "Front-End-Https"};
 constexpr std::string_view kPrefix = "X-Forwarded-";
+constexpr std::string_view kOurScheme = "http";  // no listener of ours speaks TLS with clients
 
-// One field with all values that came under its name, and ours behind them.
-void append_joined(std::string& out, std::string_view name, const Fields& fields, Name id,
-                   std::string_view ours) {
-  out.append(name).append(": ");
+// All values that came under a name, with commas behind them.
+bool append_values(std::string& out, const Fields& fields, Name id) {
+  bool any = false;
   for (const Field field : fields) {
     if (field.id == id && !field.value.empty()) {
       out.append(field.value).append(", ");
+      any = true;
     }
   }
-  out.append(ours).append("\r\n");
+  return any;
 }
 
-// for=, with IPv6 and ports in quotes (RFC 7239 §6).
-std::string forwarded_element(const Destination& to, const Policy& policy) {
-  std::string element = "for=";
-  if (!policy.client_address) {
-    element += "unknown";
-  } else if (policy.client_address->find(':') != std::string::npos) {
-    element.append("\"[").append(*policy.client_address).append("]\"");
+std::string_view first_member(const Fields& fields, Name id) {
+  const std::string_view list = fields.find(id).value_or("");
+  return trim(list.substr(0, list.find(',')));
+}
+
+// The host and port that clients used, as the first proxy says; empty where none does.
+std::string_view said_host(const Fields& fields) {
+  const std::string_view first = first_member(fields, Name::x_forwarded_host);
+  // It goes into a quoted string.
+  return first.find_first_of("\"\\") == std::string_view::npos ? first : std::string_view{};
+}
+
+std::string_view port_in(std::string_view authority) {
+  const std::size_t colon = authority.rfind(':');
+  if (colon == std::string_view::npos) {
+    return {};
+  }
+  const std::string_view port = authority.substr(colon + 1);
+  const auto number = parse_decimal(port);
+  return number && *number > 0 && *number <= 65535 ? port : std::string_view{};
+}
+
+// Where nobody names a port, it is the one of the scheme; empty where that is unknown, too.
+std::string_view client_port(const Fields& before, const Destination& to) {
+  const std::string_view host = said_host(before);
+  const std::string_view port = host.empty() ? to.port : port_in(host);
+  if (!port.empty()) {
+    return port;
+  }
+  const std::string_view scheme =
+      before.find(Name::x_forwarded_proto) ? client_scheme(before) : kOurScheme;
+  return scheme == "https" ? "443" : scheme == "http" ? "80" : "";
+}
+
+// for=, with IPv6 in quotes (RFC 7239 §6).
+void append_node(std::string& out, std::string_view address) {
+  out += "for=";
+  if (address.find(':') != std::string_view::npos) {
+    out.append("\"[").append(address).append("]\"");
   } else {
-    element += *policy.client_address;
+    out.append(address);
   }
-  if (!to.authority.empty()) {
-    element.append(";host=\"").append(to.authority).append("\"");
+}
+
+void append_element(std::string& out, std::string_view address, std::string_view host,
+                    std::string_view scheme) {
+  append_node(out, address);
+  if (!host.empty()) {
+    out.append(";host=\"").append(host).append("\"");
   }
-  element.append(";proto=").append(policy.scheme);
-  return element;
+  if (!scheme.empty()) {
+    out.append(";proto=").append(scheme);
+  }
+}
+
+// Of an X-Forwarded-For: some write ports, brackets, or anything.
+std::string address_of(std::string_view member) {
+  if (member.starts_with('[')) {
+    member = member.substr(1, member.find(']') - 1);
+  } else if (std::ranges::count(member, ':') == 1) {
+    member = member.substr(0, member.find(':'));
+  }
+  const auto address = net::AddressRange::parse(member);
+  return address && member.find('/') == std::string_view::npos ? address->text() : "unknown";
+}
+
+// RFC 7239 §7.4. Only the first proxy has seen what X-Forwarded-Proto and -Host tell.
+void append_translated(std::string& out, const Fields& before) {
+  std::string_view host = said_host(before);
+  std::string_view scheme = client_scheme(before);
+  bool any = false;
+  for (const Field field : before) {
+    if (field.id == Name::x_forwarded_for) {
+      for_each_member(field.value, [&](std::string_view member) {
+        append_element(out, address_of(member), std::exchange(host, {}), std::exchange(scheme, {}));
+        out += ", ";
+        any = true;
+      });
+    }
+  }
+  if (!any && !(host.empty() && scheme.empty())) {
+    append_element(out, "unknown", host, scheme);
+    out += ", ";
+  }
 }
 
 }  // namespace
+
+std::string_view client_scheme(const Fields& fields) {
+  const std::string_view first = first_member(fields, Name::x_forwarded_proto);
+  if (iequals(first, "https") || iequals(first, "wss")) {
+    return "https";
+  }
+  return iequals(first, "http") || iequals(first, "ws") ? "http" : "";
+}
 
 bool is_forwarding(std::string_view name) noexcept {
   constexpr std::string_view kFirst = "xftc";
@@ -77,20 +157,28 @@ void append_forwarding(std::string& out, const RequestHead& head, const Destinat
   static const Fields kNone;
   const Fields& before = policy.forwarding == Forwarding::append ? head.fields : kNone;
   if (policy.client_address) {
-    append_joined(out, "X-Forwarded-For", before, Name::x_forwarded_for, *policy.client_address);
+    out += "X-Forwarded-For: ";
+    append_values(out, before, Name::x_forwarded_for);
+    out.append(*policy.client_address).append("\r\n");
   }
   // What the first proxy saw stays true for those behind it.
   if (!before.find(Name::x_forwarded_proto)) {
-    append_field(out, "X-Forwarded-Proto", policy.scheme);
+    append_field(out, "X-Forwarded-Proto", kOurScheme);
   }
   if (!before.find(Name::x_forwarded_host) && !to.authority.empty()) {
     append_field(out, "X-Forwarded-Host", to.authority);
   }
   if (!before.find(Name::x_forwarded_port)) {
-    const bool tls = policy.scheme == "https" || policy.scheme == "wss";
-    append_field(out, "X-Forwarded-Port", to.port.empty() ? (tls ? "443" : "80") : to.port);
+    if (const auto port = client_port(before, to); !port.empty()) {
+      append_field(out, "X-Forwarded-Port", port);
+    }
   }
-  append_joined(out, "Forwarded", before, Name::forwarded, forwarded_element(to, policy));
+  out += "Forwarded: ";
+  if (!append_values(out, before, Name::forwarded)) {
+    append_translated(out, before);
+  }
+  append_element(out, policy.client_address.value_or("unknown"), to.authority, kOurScheme);
+  out += "\r\n";
 }
 
 }  // namespace simplon::http

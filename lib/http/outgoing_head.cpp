@@ -44,6 +44,7 @@ void append_request(std::string& out, const RequestHead& head, const RequestFram
   append_field(out, "Host", host);
 
   const ConnectionOptions options(head.fields);
+  const auto references = references_of(head, to, policy);
   for (const Field field : head.fields) {
     if (field.id == Name::host || field.id == Name::content_length || is_hop_by_hop(field.id) ||
         options.names(field.name) || !passes(field, policy.forwarding) ||
@@ -66,9 +67,8 @@ void append_request(std::string& out, const RequestHead& head, const RequestFram
       }
       continue;
     }
-    if (policy.rewrites_references() && (field.id == Name::origin || field.id == Name::referer)) {
-      const References references{.client = to.authority, .target = host, .scheme = {}};
-      append_field(out, field.name, references.towards_target(field.value));
+    if (references && (field.id == Name::origin || field.id == Name::referer)) {
+      append_field(out, field.name, references->towards_target(field.value));
       continue;
     }
     append_field(out, field.name, field.value);

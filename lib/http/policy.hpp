@@ -37,11 +37,11 @@ struct HeaderRule {
 
 struct Policy {
   Forwarding forwarding = Forwarding::pass;
-  std::string scheme = "http";                ///< of the client side, for X-Forwarded-Proto
   std::optional<std::string> client_address;  ///< IP of the client, where there is one
   std::optional<std::string> host_header;     ///< Host towards the upstream; none: preserved
   /// With host_header: Origin, Referer, Location and the Domain of cookies follow it.
   bool rewrite_references = false;
+  std::string_view target_scheme = "http";  ///< what they get towards the upstream; static
   std::vector<HeaderRule> request_headers;
   std::vector<HeaderRule> response_headers;  ///< of final responses
   /// Our pseudonym (RFC 9110 §7.6.3), the same for all ends of a tunnel; empty: no Via, and no
@@ -54,8 +54,6 @@ struct Policy {
   base::Hop hop = base::Hop::access;  ///< whose failures these are, for Simplon-Error
   Limits limits;
   Timeouts timeouts;
-
-  bool rewrites_references() const { return rewrite_references && host_header.has_value(); }
 };
 
 }  // namespace simplon::http

@@ -1,5 +1,6 @@
 #include "http/references.hpp"
 
+#include "http/forwarding.hpp"
 #include "http/text.hpp"
 
 namespace simplon::http {
@@ -63,7 +64,7 @@ std::string References::towards_target(std::string_view value) const {
   if (parts.scheme.empty() || !same(parts.authority, client, parts.scheme)) {
     return std::string(value);
   }
-  return std::string(parts.scheme).append("://").append(target).append(parts.rest);
+  return std::string(target_scheme).append("://").append(target).append(parts.rest);
 }
 
 std::string References::towards_client(std::string_view value) const {
@@ -71,7 +72,7 @@ std::string References::towards_client(std::string_view value) const {
   if (parts.authority.empty() || client.empty() || !same(parts.authority, target, parts.scheme)) {
     return std::string(value);
   }
-  std::string out(scheme);
+  std::string out(client_scheme);
   if (!out.empty()) {
     out += ':';
   }
@@ -103,6 +104,17 @@ std::string References::cookie_towards_client(std::string_view value) const {
     out += ';';
     value.remove_prefix(end + 1);
   }
+}
+
+std::optional<References> references_of(const RequestHead& head, const Destination& to,
+                                        const Policy& policy) {
+  if (!policy.rewrite_references || !policy.host_header) {
+    return std::nullopt;
+  }
+  return References{.client = to.authority,
+                    .target = *policy.host_header,
+                    .client_scheme = client_scheme(head.fields),
+                    .target_scheme = policy.target_scheme};
 }
 
 }  // namespace simplon::http

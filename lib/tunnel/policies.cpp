@@ -67,6 +67,7 @@ http::Policy policy_of(const Tunnel& tunnel) {
       policy.host_header = share->host_header;
     }
     policy.rewrite_references = share->rewrite_references;
+    policy.target_scheme = share->target.starts_with("https://") ? "https" : "http";
     policy.request_headers = share->request_headers;
     policy.response_headers = share->response_headers;
     policy.peer_header = share->peer_header;

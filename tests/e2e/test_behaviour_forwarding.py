@@ -114,6 +114,21 @@ def test_47_a_trusted_proxys_word_is_continued(paths):
     assert told["forwarded"].startswith("for=6.6.6.6, for=127.0.0.1;")
 
 
+def test_47_what_a_trusted_proxy_said_in_other_words_is_told_in_all(paths):
+    paths.share()
+    ask(
+        paths.access(),
+        "X-Forwarded-For: 6.6.6.6",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: app.test",
+    )
+    told = forwarding(paths.origin.one())
+    assert told["x-forwarded-port"] == "443"
+    assert told["forwarded"].startswith(
+        'for=6.6.6.6;host="app.test";proto=https, for=127.0.0.1;'
+    )
+
+
 def test_47_an_access_trusts_its_own_host_unless_told_otherwise(paths):
     paths.share()
     ask(paths.access(), *SPOOFED)
@@ -173,6 +188,16 @@ def test_48_references_follow_the_host_where_asked(paths):
     assert request.value("referer") == "http://inner.test/from"
     assert answer.value("location") == "http://app.test/x?y"
     assert answer.value("set-cookie") == "a=b; Domain=app.test; Path=/"
+
+
+def test_48_references_follow_the_scheme_of_either_side(paths):
+    paths.origin.script = reply(
+        message("HTTP/1.1 302 Found", "Location: http://inner.test/", "Content-Length: 0")
+    )
+    paths.share("--host-header", "inner.test", "--rewrite-references")
+    answer = ask(paths.access(), "X-Forwarded-Proto: https", "Origin: https://app.test")
+    assert paths.origin.one().value("origin") == "http://inner.test"
+    assert answer.value("location") == "https://app.test/"
 
 
 def test_48_headers_are_changed_by_rules(paths):

@@ -112,11 +112,10 @@ TEST_F(Behaviour46, ConnectionCannotHideALoop) {
               HasSubstr("Via: 1.1 x\r\n"));
 }
 
-Policy of(Forwarding forwarding, std::string client, std::string scheme = "http") {
+Policy of(Forwarding forwarding, std::string client) {
   Policy policy;
   policy.forwarding = forwarding;
   policy.client_address = std::move(client);
-  policy.scheme = std::move(scheme);
   return policy;
 }
 
@@ -156,10 +155,54 @@ TEST_F(Behaviour47, ATrustedProxysWordIsContinued) {
 }
 
 TEST_F(Behaviour47, Ipv6IsQuotedInForwardedAndPlainInXForwardedFor) {
-  const std::string out = forwarded_by(of(Forwarding::replace, "2001:db8::1", "https"));
+  const std::string out = forwarded_by(of(Forwarding::replace, "2001:db8::1"));
   EXPECT_THAT(out, HasSubstr("X-Forwarded-For: 2001:db8::1\r\n"));
-  EXPECT_THAT(out, HasSubstr("X-Forwarded-Port: 443\r\n"));
-  EXPECT_THAT(out, HasSubstr("Forwarded: for=\"[2001:db8::1]\";host=\"app.test\";proto=https\r\n"));
+  EXPECT_THAT(out, HasSubstr("Forwarded: for=\"[2001:db8::1]\";host=\"app.test\";proto=http\r\n"));
+}
+
+TEST_F(Behaviour47, WhatATrustedProxySaidInOtherWordsIsForwardedToo) {
+  const auto forwarded_field = [&](const std::string& fields) {
+    const std::string out = forwarded_by(of(Forwarding::append, "192.0.2.1"), fields);
+    const std::size_t at = out.find("\r\nForwarded: ") + 13;
+    return out.substr(at, out.find("\r\n", at) - at);
+  };
+  const std::string ours = "for=192.0.2.1;host=\"app.test\";proto=http";
+  EXPECT_EQ(forwarded_field("X-Forwarded-For: 1.1.1.1\r\n"), "for=1.1.1.1, " + ours);
+  EXPECT_EQ(forwarded_field("X-Forwarded-For: 1.1.1.1:80, 2001:DB8::1\r\n"
+                            "X-Forwarded-For: [::1]:80, x\"y, 10.0.0.0/8, [\r\n"),
+            "for=1.1.1.1, for=\"[2001:db8::1]\", for=\"[::1]\", for=unknown, for=unknown, "
+            "for=unknown, " +
+                ours);
+  EXPECT_EQ(forwarded_field("X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Forwarded-Proto: https\r\n"
+                            "X-Forwarded-Host: a.test:8443, b.test\r\n"),
+            "for=1.1.1.1;host=\"a.test:8443\";proto=https, for=2.2.2.2, " + ours);
+  EXPECT_EQ(forwarded_field("X-Forwarded-Proto: HTTPS\r\n"), "for=unknown;proto=https, " + ours);
+  EXPECT_EQ(forwarded_field("X-Forwarded-Host: \"\r\nX-Forwarded-Proto: ;x\r\n"), ours);
+  EXPECT_EQ(forwarded_field(""), ours);
+}
+
+TEST_F(Behaviour47, ThePortIsTheOneThatTheFirstProxysClientUsed) {
+  const auto port = [&](const std::string& fields, const std::string& host = "app.test") {
+    open(of(Forwarding::append, "192.0.2.1"));
+    const std::string out = forwarded("GET / HTTP/1.1\r\nHost: " + host + "\r\n" + fields + "\r\n");
+    const std::string name = "\r\nX-Forwarded-Port: ";
+    const std::size_t at = out.find(name);
+    return at == std::string::npos
+               ? "none"
+               : out.substr(at + name.size(), out.find("\r\n", at + 2) - at - name.size());
+  };
+  EXPECT_EQ(port(""), "80");
+  EXPECT_EQ(port("", "app.test:8080"), "8080");
+  EXPECT_EQ(port("X-Forwarded-Proto: https\r\n"), "443");
+  EXPECT_EQ(port("X-Forwarded-Proto: wss\r\n"), "443");
+  EXPECT_EQ(port("X-Forwarded-Proto: https, http\r\n"), "443");
+  EXPECT_EQ(port("X-Forwarded-Proto: https\r\n", "app.test:8443"), "8443");
+  EXPECT_EQ(port("X-Forwarded-Proto: https\r\nX-Forwarded-Host: a.test\r\n", "127.0.0.1:8080"),
+            "443");
+  EXPECT_EQ(port("X-Forwarded-Host: a.test:81\r\n", "127.0.0.1:8080"), "81");
+  EXPECT_EQ(port("X-Forwarded-Host: [::1]\r\n", "127.0.0.1:8080"), "80");
+  EXPECT_EQ(port("X-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n"), "1");
+  EXPECT_EQ(port("X-Forwarded-Proto: gopher\r\n"), "none");
 }
 
 TEST_F(Behaviour47, TheSecondHopPassesWhatTheFirstSaid) {
@@ -210,14 +253,22 @@ TEST_F(Behaviour48, HostIsKeptByDefaultAndRewrittenOnRequest) {
 TEST_F(Behaviour48, ReferencesFollowTheHostWhereAsked) {
   const std::string out = forwarded_by(
       renamed(true), "Origin: https://app.test\r\nReferer: https://APP.test:443/x?y#z\r\n");
-  EXPECT_THAT(out, HasSubstr("\r\nOrigin: https://localhost:3000\r\n"));
-  EXPECT_THAT(out, HasSubstr("\r\nReferer: https://localhost:3000/x?y#z\r\n"));
+  EXPECT_THAT(out, HasSubstr("\r\nOrigin: http://localhost:3000\r\n"));
+  EXPECT_THAT(out, HasSubstr("\r\nReferer: http://localhost:3000/x?y#z\r\n"));
   EXPECT_THAT(answered("HTTP/1.1 302 Found\r\nLocation: http://localhost:3000/a?b\r\n"
                        "Content-Location: //localhost:3000/c\r\n"
                        "Set-Cookie: a=b; Domain=localhost; Path=/\r\nContent-Length: 0\r\n\r\n"),
               AllOf(HasSubstr("\r\nLocation: //app.test/a?b\r\n"),
                     HasSubstr("\r\nContent-Location: //app.test/c\r\n"),
                     HasSubstr("\r\nSet-Cookie: a=b; Domain=app.test; Path=/\r\n")));
+}
+
+TEST_F(Behaviour48, ReferencesGetTheTargetsScheme) {
+  Policy policy = renamed(true);
+  policy.target_scheme = "https";
+  EXPECT_THAT(forwarded_by(policy, "Origin: http://app.test\r\nReferer: http://app.test/x\r\n"),
+              AllOf(HasSubstr("\r\nOrigin: https://localhost:3000\r\n"),
+                    HasSubstr("\r\nReferer: https://localhost:3000/x\r\n")));
 }
 
 TEST_F(Behaviour48, TheClientsSchemeIsWhatTheFirstProxySaw) {
@@ -230,7 +281,8 @@ TEST_F(Behaviour48, TheClientsSchemeIsWhatTheFirstProxySaw) {
 }
 
 TEST(References, LeaveAloneWhatPointsElsewhere) {
-  const References references{.client = "app.test", .target = "localhost:3000", .scheme = "https"};
+  const References references{
+      .client = "app.test", .target = "localhost:3000", .client_scheme = "https"};
   for (const std::string other :
        {"http://other.test/", "/path", "path//x", "", "//", "http://localhost:3001/",
         "http://localhost/", "mailto:a@localhost:3000", "ftp://localhost:3000/",
@@ -248,7 +300,7 @@ TEST(References, LeaveAloneWhatPointsElsewhere) {
 }
 
 TEST(References, KnowStandardPorts) {
-  const References references{.client = "[::1]:8080", .target = "app.test", .scheme = ""};
+  const References references{.client = "[::1]:8080", .target = "app.test", .client_scheme = ""};
   EXPECT_EQ(references.towards_client("http://app.test:80/x"), "//[::1]:8080/x");
   EXPECT_EQ(references.towards_client("https://app.test:443"), "//[::1]:8080");
   EXPECT_EQ(references.towards_client("http://app.test:443/"), "http://app.test:443/");

@@ -77,12 +77,12 @@ TEST(ForwardedRequest, ReplacesForwardingFieldsOfAnUntrustedClient) {
   const std::string out = forward(
       "GET / HTTP/1.1\r\nHost: h:8080\r\nX-Forwarded-For: 9.9.9.9\r\nX_Forwarded_For: 9.9.9.9\r\n"
       "Forwarded: for=9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\nX-Forwarded-Proto: evil\r\n\r\n",
-      {.forwarding = Forwarding::replace, .scheme = "https", .client_address = "fe80::1"});
+      {.forwarding = Forwarding::replace, .client_address = "fe80::1"});
   EXPECT_THAT(out, Not(HasSubstr("9.9.9.9")));
   EXPECT_EQ(out,
             "GET / HTTP/1.1\r\nHost: h:8080\r\nX-Forwarded-For: fe80::1\r\n"
-            "X-Forwarded-Proto: https\r\nX-Forwarded-Host: h:8080\r\nX-Forwarded-Port: 8080\r\n"
-            "Forwarded: for=\"[fe80::1]\";host=\"h:8080\";proto=https\r\n\r\n");
+            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h:8080\r\nX-Forwarded-Port: 8080\r\n"
+            "Forwarded: for=\"[fe80::1]\";host=\"h:8080\";proto=http\r\n\r\n");
 }
 
 TEST(ForwardedRequest, AppendsToForwardingFieldsAndKeepsTheFirstProxysView) {

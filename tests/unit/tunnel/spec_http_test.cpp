@@ -210,7 +210,10 @@ TEST(PoliciesTest, WhatWasNotChosenIsTheDefaultOfItsKind) {
   EXPECT_EQ(policy.limits.body_bytes, std::nullopt);
   EXPECT_EQ(policy.via, "0123");
   EXPECT_EQ(policy.host_header, std::nullopt);
+  EXPECT_EQ(policy.target_scheme, "http");
   EXPECT_EQ(connection_limit(tunnel.spec), 16384U);
+  tunnel.spec = Share{.service = "s", .target = "https://localhost:8443"};
+  EXPECT_EQ(policy_of(tunnel).target_scheme, "https");
   tunnel.spec = Access{.service = "s", .listen = {}};
   policy = policy_of(tunnel);
   EXPECT_EQ(policy.forwarding, http::Forwarding::replace);
