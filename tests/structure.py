@@ -31,7 +31,7 @@ LIBRARIES = {
     "Protobuf": (r"google/protobuf/", r"(agent|ctl|lib/overlay/embedded)/"),
     "the link's messages": (r"simplon/link/v1/", r"lib/overlay/embedded/"),
     "the API's messages": (r"simplon/v1/", r"(agent|ctl)/"),
-    "Beast": (r"boost/beast", r"lib/http/|ctl/test/|cmake/boost\.cpp"),
+    "Beast": (r"boost/beast", r"lib/http/|lib/overlay/ziti/rest|ctl/test/|cmake/boost\.cpp"),
     "all of Asio": (r"boost/asio\.hpp", r"(?!)"),
 }
 

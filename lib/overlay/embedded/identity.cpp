@@ -18,14 +18,16 @@ using nlohmann::json;
 constexpr std::string_view kKind = "simplon-identity";
 constexpr int kVersion = 1;
 constexpr std::size_t kMaxAddresses = 16;
+// OpenZiti's files hold whole trust bundles.
+constexpr std::size_t kMaxAnyIdentityBytes = 256 * 1024;
 
 absl::Status invalid(std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("identity: ", std::string(what)));
 }
 
-absl::StatusOr<json> parse_object(std::string_view text) {
-  if (text.size() > kMaxIdentityBytes) {
-    return invalid("larger than 64 KiB");
+absl::StatusOr<json> parse_object(std::string_view text, std::size_t limit = kMaxIdentityBytes) {
+  if (text.size() > limit) {
+    return invalid(absl::StrCat("larger than ", limit / 1024, " KiB"));
   }
   json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) {
@@ -71,7 +73,7 @@ absl::Status read_addresses(const json& object, std::vector<std::string>* into) 
 }  // namespace
 
 absl::StatusOr<IdentityKind> identity_kind(std::string_view text) {
-  const auto object = parse_object(text);
+  const auto object = parse_object(text, kMaxAnyIdentityBytes);
   if (!object.ok()) {
     return object.status();
   }

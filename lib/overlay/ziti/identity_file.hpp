@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +27,7 @@ struct IdentityFile {
 };
 
 /// INVALID_ARGUMENT says which part is missing or does not parse; key and certificate belong
-/// together, and the chain leads to the trust bundle as far as that can be seen. `folder` is what
+/// together. `folder` is what
 /// references to files are relative to; empty: they are refused. NOT_FOUND, PERMISSION_DENIED: a
 /// file that is referred to. UNIMPLEMENTED: keys in hardware.
 absl::StatusOr<IdentityFile> parse_identity(std::string_view json,
@@ -34,6 +35,11 @@ absl::StatusOr<IdentityFile> parse_identity(std::string_view json,
 
 /// As OpenZiti's own tools write it, with everything inline.
 std::string to_json(const IdentityFile& identity);
+
+/// In words what a chain without intermediates lacks. No error by itself: a controller that knows
+/// the certificate takes it, and one that was issued by an authority of others leads elsewhere. But
+/// it explains why a network refuses the identity.
+std::optional<std::string> chain_gap(const IdentityFile& identity);
 
 /// NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT; messages name the file.
 absl::StatusOr<IdentityFile> load_identity(const std::filesystem::path& file);
