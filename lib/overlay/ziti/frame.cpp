@@ -148,6 +148,8 @@ void FrameWriter::body(Bytes bytes) {
   to_.insert(to_.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin(), bytes.end());
 }
 
+void FrameWriter::body_u32(std::uint32_t value) { put(body(sizeof value).data(), value); }
+
 base::Result<void> FrameParser::feed(std::span<std::byte> bytes, FrameSink& sink) {
   const auto hand_out = [&sink](std::span<std::byte> whole, const Lengths& lengths) {
     const Bytes headers = whole.subspan(kFrameHeadSize, lengths.headers);

@@ -79,6 +79,8 @@ class FrameWriter {
   std::span<std::byte> body(std::size_t size);
   void body(Bytes bytes);
   void body(std::string_view bytes) { body(std::as_bytes(std::span(bytes))); }
+  /// A number of 4 bytes.
+  void body_u32(std::uint32_t value);
   void end() { body(0); }
 
  private:

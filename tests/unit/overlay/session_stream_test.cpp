@@ -1,10 +1,12 @@
-// The stream suite over streams of a session: bare, over TLS, and opened to a service.
+// The stream suite over what overlays make of a connection: streams of a session (bare, over TLS,
+// and opened to a service), and circuits of an OpenZiti fabric.
 #include "net/memory.hpp"
 #include "net/tls.hpp"
 #include "overlay/embedded/open.hpp"
 #include "overlay/embedded/session.hpp"
 #include "support/certificates.hpp"
 #include "unit/net/stream_suite.hpp"
+#include "unit/overlay/ziti_circuit_source.hpp"
 
 namespace simplon::net::test {
 namespace {
@@ -78,6 +80,10 @@ INSTANTIATE_TEST_SUITE_P(Session, StreamSuite,
                          testing::Values(kind<SessionSource>("session", memory),
                                          kind<SessionSource>("session_over_tls", tls_over_memory),
                                          kind<OpenedSource>("opened", memory)),
+                         name_of_kind);
+INSTANTIATE_TEST_SUITE_P(Ziti, StreamSuite,
+                         testing::Values(overlay::ziti::test::circuit_kind("circuit", true),
+                                         overlay::ziti::test::circuit_kind("circuit_plain", false)),
                          name_of_kind);
 
 }  // namespace
