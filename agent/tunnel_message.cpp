@@ -123,6 +123,8 @@ void write_status(const tunnel::Status& from, v1::TunnelStatus& to) {
   to.set_phase(phase_of(from.phase));
   to.set_message(from.message);
   to.set_url(from.url);
+  to.mutable_urls()->Assign(from.urls.begin(), from.urls.end());
+  to.set_known_as(from.known_as);
   for (const tunnel::HopStatus& hop : from.hops) {
     v1::TunnelStatus::Hop& out = *to.add_hops();
     out.set_name(std::string(hop.name));

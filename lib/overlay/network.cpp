@@ -39,6 +39,11 @@ bool valid_service_name(std::string_view name) noexcept {
          std::ranges::all_of(name, fits);
 }
 
+bool valid_service_text(std::string_view name) noexcept {
+  const auto fits = [](unsigned char c) { return c >= 0x20 && c != 0x7f; };
+  return !name.empty() && name.size() <= 256 && std::ranges::all_of(name, fits);
+}
+
 void OpenStatus::accept() { settle(State::accepted); }
 
 void OpenStatus::refuse(Refusal refusal) {

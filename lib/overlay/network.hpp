@@ -115,9 +115,20 @@ class Listener {
   virtual ~Listener() = default;
   /// Registered at the overlay: others can find the service now.
   virtual LinkStatus status() const = 0;
-  /// On the control loop, whenever status() changed.
+  /// On the control loop, whenever status() or what follows changed.
   virtual void on_change(std::function<void()> changed) = 0;
+  /// Where people reach it from outside of the overlay; mostly nowhere.
+  virtual std::vector<std::string> urls() const { return {}; }
+  /// What dialers call it, where the overlay chose another name than ListenOptions::service; else
+  /// empty.
+  virtual std::string known_as() const { return {}; }
 };
+
+/// One DNS label: [a-z0-9-]{1,63}, not starting or ending with a hyphen.
+bool valid_service_name(std::string_view name) noexcept;
+
+/// What any kind of overlay may call a service: 1 to 256 bytes without control characters.
+bool valid_service_text(std::string_view name) noexcept;
 
 class Network {
  public:
@@ -128,6 +139,8 @@ class Network {
   virtual std::string self() const = 0;
   virtual LinkStatus status() const = 0;
   virtual void on_change(std::function<void()> changed) = 0;
+  /// Whether a service can have that name here. A kind with other names than DNS labels says so.
+  virtual bool allows_service(std::string_view name) const { return valid_service_name(name); }
 
   /// Opens a stream to a service, on `loop`; returns as soon as bytes can be written, which may be
   /// before the host has answered. Suspends only while there is no session yet.
@@ -140,8 +153,5 @@ class Network {
   virtual net::awaitable<std::expected<std::unique_ptr<Listener>, base::Failure>> listen(
       ListenOptions options, std::function<void(std::unique_ptr<Inbound>)> handler) = 0;
 };
-
-/// One DNS label: [a-z0-9-]{1,63}, not starting or ending with a hyphen.
-bool valid_service_name(std::string_view name) noexcept;
 
 }  // namespace simplon::overlay

@@ -64,7 +64,8 @@ class ServiceEnds final : public http::Ends {
     }
     http::Upstream upstream;
     upstream.stream = std::move(dialed->stream);
-    upstream.authority = std::move(service);  // for requests of HTTP/1.0, which may name no host
+    // For requests of HTTP/1.0, which may name no host.
+    upstream.authority = overlay::valid_service_name(service) ? std::move(service) : "localhost";
     upstream.refusal = [status]() -> std::optional<base::Failure> {
       if (status->state() == OpenStatus::State::refused) {
         return status->refusal().failure;

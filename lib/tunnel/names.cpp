@@ -1,5 +1,6 @@
 #include "tunnel/names.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <sodium.h>
@@ -26,13 +27,30 @@ std::string_view any_of(const std::array<std::string_view, N>& words) {
 constexpr std::size_t kMaxLabel = 63;
 constexpr int kPlainTries = 20;
 
+// A tunnel's name is a DNS label; a service's may be any text.
+std::string label_of(std::string_view service, std::size_t most) {
+  std::string out;
+  for (const char c : service) {
+    const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const bool fits = (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9');
+    if (fits || (!out.empty() && out.back() != '-')) {
+      out += fits ? lower : '-';
+    }
+  }
+  out.resize(std::min(out.size(), most));
+  while (out.ends_with('-')) {
+    out.pop_back();
+  }
+  return out.empty() ? "service" : out;
+}
+
 }  // namespace
 
 std::string choose_name(const Spec& spec, const std::function<bool(std::string_view)>& taken) {
   std::string base;
   if (const auto* access = std::get_if<Access>(&spec)) {
     constexpr std::string_view suffix = "-access";
-    base = access->service.substr(0, kMaxLabel - suffix.size()).append(suffix);
+    base = label_of(access->service, kMaxLabel - suffix.size()).append(suffix);
     if (!taken(base)) {
       return base;
     }

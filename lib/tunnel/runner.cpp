@@ -41,9 +41,17 @@ void Runner::drain(std::move_only_function<void()> released) {
 
 Status Runner::status() const {
   Judgement judgement = judge();
+  std::string url = url_of(*tunnel_);
+  if (!url.empty()) {
+    judgement.urls.insert(judgement.urls.begin(), url);
+  } else if (!judgement.urls.empty()) {
+    url = judgement.urls.front();
+  }
   return {.phase = phase_of(judgement),
           .message = message_of(judgement),
-          .url = url_of(*tunnel_),
+          .url = std::move(url),
+          .urls = std::move(judgement.urls),
+          .known_as = std::move(judgement.known_as),
           .hops = std::move(judgement.hops),
           .counters = traffic_->counters()};
 }

@@ -61,6 +61,8 @@ class Runner {
     std::string failed;   ///< what must be changed before it can work; empty: nothing
     std::string message;  ///< what else is to be said
     std::vector<HopStatus> hops;
+    std::vector<std::string> urls{};  ///< besides url_of()
+    std::string known_as{};
   };
   virtual Judgement judge() const = 0;
   /// Stop listening on the control loop's side.

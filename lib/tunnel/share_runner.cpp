@@ -171,6 +171,7 @@ class ShareRunner final : public Runner {
   }
 
   Judgement judge() const override {
+    Judgement out;
     HopStatus registration{.name = kRegistrationHop};
     if (listener_ != nullptr) {
       const overlay::LinkStatus at = listener_->status();
@@ -179,10 +180,11 @@ class ShareRunner final : public Runner {
       registration.state = at.state == overlay::LinkState::up     ? HopState::up
                            : at.state == overlay::LinkState::down ? HopState::down
                                                                   : HopState::starting;
+      out.urls = listener_->urls();
+      out.known_as = listener_->known_as();
     } else if (!register_error_.empty()) {
       registration.down(register_error_);
     }
-    Judgement out;
     const std::string link = link_problem();
     out.works = link.empty() && registration.state == HopState::up;
     if (!broken_.empty()) {

@@ -11,12 +11,17 @@
 namespace simplon::tunnel {
 namespace {
 
-constexpr std::string_view kLabelRule =
-    "must be one DNS label: 1 to 63 of a-z, 0-9 and \"-\", not starting or ending with \"-\"";
-
 absl::Status check_label(std::string_view field, std::string_view value) {
   return overlay::valid_service_name(value) ? absl::OkStatus()
                                             : wrong(field, quoted(value).append(kLabelRule));
+}
+
+// Any overlay's names; what the chosen one allows is asked when it is known (Supervisor::prepare).
+absl::Status check_service(std::string_view field, std::string_view value) {
+  return overlay::valid_service_text(value)
+             ? absl::OkStatus()
+             : wrong(field, quoted(value).append(
+                                "must be 1 to 256 bytes of text without control characters"));
 }
 
 absl::Status check_listen(std::string_view field, std::string& listen) {
@@ -56,7 +61,7 @@ absl::Status check_zone(std::string& zone) {
 
 absl::Status check(Share& share) {
   if (!share.service.empty()) {
-    if (auto status = check_label("share.service", share.service); !status.ok()) {
+    if (auto status = check_service("share.service", share.service); !status.ok()) {
       return status;
     }
   }
@@ -72,7 +77,7 @@ absl::Status check(Access& access) {
   if (access.service.empty()) {
     return wrong("access.service", "is missing: which service to reach");
   }
-  if (auto status = check_label("access.service", access.service); !status.ok()) {
+  if (auto status = check_service("access.service", access.service); !status.ok()) {
     return status;
   }
   if (auto status = check_listen("access.listen", access.listen); !status.ok()) {
@@ -110,6 +115,14 @@ const std::string& overlay_of(const Spec& spec) {
 
 void set_overlay(Spec& spec, std::string overlay) {
   std::visit([&](auto& kind) { kind.overlay = std::move(overlay); }, spec);
+}
+
+const std::string* service_of(const Spec& spec) noexcept {
+  if (const auto* share = std::get_if<Share>(&spec)) {
+    return &share->service;
+  }
+  const auto* access = std::get_if<Access>(&spec);
+  return access != nullptr ? &access->service : nullptr;
 }
 
 const std::string* listen_of(const Spec& spec) noexcept {

@@ -21,7 +21,7 @@
 namespace simplon::tunnel {
 
 struct Share {
-  std::string service;  ///< one DNS label; empty: the tunnel's name
+  std::string service;  ///< as the overlay names services; empty: the tunnel's name
   std::string overlay;
   std::string target;  ///< canonical text of a Target (tunnel/target.hpp)
   bool open_to_frontends = false;
@@ -81,6 +81,8 @@ std::string_view kind_name(const Spec& spec) noexcept;
 
 const std::string& overlay_of(const Spec& spec);
 void set_overlay(Spec& spec, std::string overlay);
+/// Null for a frontend.
+const std::string* service_of(const Spec& spec) noexcept;
 
 /// Where it listens, or null for a share.
 std::string* listen_of(Spec& spec) noexcept;

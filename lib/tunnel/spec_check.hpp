@@ -12,6 +12,9 @@
 
 namespace simplon::tunnel {
 
+inline constexpr std::string_view kLabelRule =
+    "must be one DNS label: 1 to 63 of a-z, 0-9 and \"-\", not starting or ending with \"-\"";
+
 /// "field: why".
 absl::Status wrong(std::string_view field, std::string_view why);
 

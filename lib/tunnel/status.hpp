@@ -53,8 +53,10 @@ struct Counters {
 
 struct Status {
   Phase phase = Phase::starting;
-  std::string message;  ///< what is wrong and what to do; empty when nothing is
-  std::string url;      ///< empty for a share
+  std::string message;              ///< what is wrong and what to do; empty when nothing is
+  std::string url;                  ///< of a share: only where its overlay has frontends of its own
+  std::vector<std::string> urls{};  ///< all of them
+  std::string known_as{};  ///< what accesses call a share, where that is not its service's name
   std::vector<HopStatus> hops;
   Counters counters;
 };

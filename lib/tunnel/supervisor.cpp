@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "net/tcp.hpp"
+#include "tunnel/spec_check.hpp"
 
 namespace simplon::tunnel {
 namespace {
@@ -103,6 +104,15 @@ absl::Status Supervisor::choose_overlay(Tunnel& tunnel) const {
   return absl::OkStatus();
 }
 
+absl::Status Supervisor::check_service(const Tunnel& tunnel) const {
+  const std::string* const service = service_of(tunnel.spec);
+  const auto& link = links_.find(overlay_of(tunnel.spec))->second;
+  return service == nullptr || link->network()->allows_service(*service)
+             ? absl::OkStatus()
+             : absl::InvalidArgumentError(field_of(tunnel, "service") +
+                                          tunnel::quoted(*service).append(kLabelRule));
+}
+
 absl::Status Supervisor::bind(Tunnel& tunnel) {
   std::string* const listen = listen_of(tunnel.spec);
   if (listen == nullptr) {
@@ -137,6 +147,9 @@ absl::Status Supervisor::prepare(Tunnel& tunnel) {
     return absl::UnavailableError("this agent is shutting down");
   }
   auto status = choose_overlay(tunnel);
+  if (status.ok()) {
+    status = check_service(tunnel);
+  }
   return status.ok() ? bind(tunnel) : status;
 }
 

@@ -73,6 +73,8 @@ class Supervisor final : public Actor {
 
   const std::shared_ptr<OverlayLink>& link(const std::string& name);
   absl::Status choose_overlay(Tunnel& tunnel) const;
+  /// The chosen overlay's own rule for names.
+  absl::Status check_service(const Tunnel& tunnel) const;
   absl::Status bind(Tunnel& tunnel);
   void overlay_changed(const std::string& name);
   void changed(const std::string& name);

@@ -52,7 +52,7 @@ TEST(SpecTest, AnErrorBeginsWithItsField) {
   tunnel.name = "Upper";
   EXPECT_THAT(refusal(tunnel), StartsWith("name: \"Upper\""));
   tunnel.name = {};
-  tunnel.spec = Share{.service = "-a", .overlay = {}, .target = "80", .host_header = {}};
+  tunnel.spec = Share{.service = "a\nb", .overlay = {}, .target = "80", .host_header = {}};
   EXPECT_THAT(refusal(tunnel), StartsWith("share.service: "));
   tunnel.spec = Share{.service = {}, .overlay = {}, .target = "80", .host_header = "a\r\nb"};
   EXPECT_EQ(refusal(tunnel), "share.host_header: \"a??b\" is not a Host header's value");
@@ -96,6 +96,8 @@ TEST(SpecTest, TheUrlIsWhatPeopleType) {
 
 TEST(NamesTest, AChosenNameIsFreeAndValid) {
   const Access access{.service = std::string(63, 'a'), .overlay = {}, .listen = {}};
+  const Access foreign{.service = "My Service: ÄÖ", .overlay = {}, .listen = {}};
+  EXPECT_EQ(choose_name(foreign, [](auto) { return false; }), "my-service-access");
   const std::string first = choose_name(access, [](auto) { return false; });
   EXPECT_EQ(first, std::string(56, 'a') + "-access");
   EXPECT_EQ(choose_name(access, [&](auto name) { return name == first; }).size(), 63U);

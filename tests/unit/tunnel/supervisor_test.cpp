@@ -147,6 +147,15 @@ TEST_F(TunnelTest, RemovingAnOverlayWaitsForTheDialsInside) {
   EXPECT_TRUE(until([&] { return removed; }));
 }
 
+TEST_F(TunnelTest, WhatAServiceMayBeCalledIsTheOverlaysRule) {
+  Tunnel tunnel{.name = "demo", .spec = Share{.service = "My Service", .target = "80"}};
+  const auto refused = create(host_, tunnel);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.status().message()), StartsWith("share.service: \"My Service\""));
+  host_network_.any_names = true;
+  EXPECT_TRUE(create(host_, tunnel).ok());
+}
+
 TEST_F(TunnelTest, AServiceNameOfAnotherAgentFailsTheShareAndIsTriedAgain) {
   Origin origin(loop_, http_origin());
   auto listener =

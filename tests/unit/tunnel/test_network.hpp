@@ -61,6 +61,10 @@ class TestNetwork final : public overlay::Network {
   std::string self() const override { return name_; }
   overlay::LinkStatus status() const override { return status_; }
   void on_change(std::function<void()> changed) override { changed_ = std::move(changed); }
+  bool allows_service(std::string_view name) const override {
+    return any_names || overlay::valid_service_name(name);
+  }
+  bool any_names = false;
 
   /// On the control loop.
   void set_link(overlay::LinkState state, std::string error = {}) {
