@@ -7,8 +7,9 @@
     table.py BUILD_DIR --write    also makes that the committed page
 
 Reads, below BUILD_DIR/conformance/: unit.xml (of ctest), e2e/*.xml (of pytest), matrix.d/*.json,
-autobahn.json and differential-*.json. A machine may lack a peer (say, a Python 2.7 for Autobahn):
-its rows say "skipped" with the reason, and that alone is no difference to the committed page.
+autobahn.json and differential-*.json; and tests/autobahn/whole.json, which `tests/autobahn/run.sh
+--write` leaves. A machine may lack a peer (say, a Python 2.7 for Autobahn): its rows say "skipped"
+with the reason, and that alone is no difference to the committed page.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent.parent / "docs" / "conformance.md"
+AUTOBAHN = HERE.parent / "autobahn"
 
 HEADING = """# What the HTTP engine shows, and who says so
 
@@ -135,6 +137,36 @@ def summary_part(title, about, summary):
     return f"\n## {title}\n\n{about}\n\n" + table(("", "result"), summary)
 
 
+def whole_autobahn_part(whole, pinned):
+    """Of the run that is too long for every change; `pinned` is the suite's version that runs now."""
+    if whole is None or whole["suite"] != pinned:
+        return "\n" + table(("", "result"), [[f"the whole of autobahntestsuite {pinned}", "NOT RUN"]])
+    different = {case.split(".")[0] for case in whole["different"]}
+    rows = [
+        (
+            f"section {section}",
+            count,
+            "FAILED: " + ", ".join(c for c in whole["different"] if c.split(".")[0] == section)
+            if section in different
+            else "each as directly",
+        )
+        for section, count in whole["cases"].items()
+    ]
+    total, other = sum(whole["cases"].values()), len(whole["different"])
+    server = ", ".join(f"{count} {behavior}" for behavior, count in whole["directly"].items())
+    return (
+        f"\nThe whole suite ({whole['suite']}), limits and compression included, by"
+        " `tests/autobahn/run.sh` (the nightly preset): "
+        f"{total} cases, {total - other} as directly, {other} differ. Of the server itself the suite"
+        f" says: {server}.\n\n" + table(("the whole suite", "cases", "result"), rows)
+    )
+
+
+def pinned_autobahn():
+    found = re.search(r"autobahntestsuite==(\S+)", (AUTOBAHN / "requirements.txt").read_text())
+    return found.group(1)
+
+
 def build_page(folder):
     behaviours = read_behaviours()
     read_results(folder, behaviours)
@@ -144,6 +176,7 @@ def build_page(folder):
         "Every case through the tunnel against the same server directly: same outcome, same close.",
         (load(folder / "autobahn.json") or {}).get("rows"),
     )
+    page += whole_autobahn_part(load(AUTOBAHN / "whole.json"), pinned_autobahn())
     for side in ("requests", "responses"):
         page += summary_part(
             f"Smuggling: the same {side} through Simplon, nginx and haproxy",

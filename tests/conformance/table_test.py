@@ -77,6 +77,20 @@ class TableTest(unittest.TestCase):
         self.assertEqual(len(table.differences(page, self.cell(result="FAILED"))), 2)
         self.assertEqual(len(table.differences(page, self.cell(what="another thing"))), 2)
 
+    def test_a_whole_run_of_another_version_of_autobahn_is_none(self):
+        whole = {"suite": "1", "cases": {"1": 16, "9": 54}, "different": {}, "directly": {"OK": 70}}
+        page = table.whole_autobahn_part(whole, "1")
+        self.assertIn("70 cases, 70 as directly, 0 differ", page)
+        self.assertNotRegex(page, "FAILED|NOT RUN")
+        self.assertIn("| NOT RUN |", table.whole_autobahn_part(whole, "2"))
+        self.assertIn("| NOT RUN |", table.whole_autobahn_part(None, "2"))
+
+    def test_a_case_of_autobahn_that_differs_is_a_failure_of_its_section(self):
+        whole = {"suite": "1", "cases": {"1": 16, "12": 90}, "directly": {"OK": 106}}
+        page = table.whole_autobahn_part(whole | {"different": {"12.1.3": {}}}, "1")
+        self.assertIn("| section 12 | 90 | FAILED: 12.1.3 |", page)
+        self.assertIn("| section 1 | 16 | each as directly |", page)
+
 
 if __name__ == "__main__":
     unittest.main()

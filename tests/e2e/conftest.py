@@ -4,6 +4,7 @@ Readiness is always an event: a ready line, an answer, a file. Every process tha
 ended, and its log shown when the test fails.
 """
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -160,6 +161,10 @@ def peer_version(request):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "matrix(side, peer, what): a row of the conformance table")
+    # A shell starts what goes into its background with SIGINT ignored, and that is inherited; a signal
+    # that we handle is at its default in what we start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)
