@@ -23,6 +23,7 @@ struct CertificateOptions {
   std::string subject_alternative;  ///< "DNS:example,IP:127.0.0.1"; empty: none
   long valid_from = -3600;          ///< seconds from now
   long valid_until = 3600;
+  bool authority = false;  ///< may issue others itself
 };
 
 namespace detail {
@@ -68,7 +69,7 @@ inline Certificate make(EVP_PKEY* key, const std::string& name, const Certificat
   X509* const signer = issuer == nullptr ? out.get() : issuer;
   X509_set_issuer_name(out.get(), X509_get_subject_name(signer));
   add_extension(out.get(), signer, NID_basic_constraints,
-                issuer == nullptr ? "critical,CA:TRUE" : "critical,CA:FALSE");
+                issuer == nullptr || options.authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
   if (!options.subject_alternative.empty()) {
     add_extension(out.get(), signer, NID_subject_alt_name, options.subject_alternative);
   }
@@ -82,6 +83,12 @@ class Authority {
  public:
   explicit Authority(const std::string& name = "test root")
       : key_(EVP_EC_gen("P-256")), root_(detail::make(key_.get(), name, {}, nullptr, nullptr)) {}
+
+  /// An intermediate one, issued by `parent`.
+  Authority(const Authority& parent, const std::string& name)
+      : key_(EVP_EC_gen("P-256")),
+        root_(detail::make(key_.get(), name, {.authority = true}, parent.root_.get(),
+                           parent.key_.get())) {}
 
   /// The root certificate, PEM.
   std::string root() const {
@@ -107,6 +114,20 @@ class Authority {
         .private_key = detail::pem([&](BIO* bio) {
           return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
         })};
+  }
+
+  /// The certificate (PEM) of a request (PEM); empty: that is none.
+  std::string certify(const std::string& request, const std::string& name) const {
+    const net::OpensslOwned<BIO, BIO_free> bio(
+        BIO_new_mem_buf(request.data(), static_cast<int>(request.size())));
+    const net::OpensslOwned<X509_REQ, X509_REQ_free> parsed(
+        PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+    if (!parsed || X509_REQ_verify(parsed.get(), X509_REQ_get0_pubkey(parsed.get())) != 1) {
+      return {};
+    }
+    const auto made =
+        detail::make(X509_REQ_get0_pubkey(parsed.get()), name, {}, root_.get(), key_.get());
+    return detail::pem([&](BIO* out) { return PEM_write_bio_X509(out, made.get()); });
   }
 
  private:

@@ -131,12 +131,6 @@ ApiError refused(const RestAnswer& answer, const json& error) {
 
 }  // namespace
 
-std::string printable(std::string_view text, std::size_t limit) {
-  std::string out(text.substr(0, limit));
-  std::ranges::replace_if(out, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return out;
-}
-
 std::string text_at(const json& object, const char* key) {
   if (!object.is_object()) {
     return {};

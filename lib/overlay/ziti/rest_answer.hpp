@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "overlay/ziti/edge_message.hpp"
 
 namespace simplon::overlay::ziti {
 
@@ -67,9 +68,6 @@ ApiResult read_envelope(const RestAnswer& answer, std::string_view url, bool who
 
 /// JSON of a bounded depth; discarded if it is none.
 nlohmann::json parse_json(std::string_view text);
-
-/// Words of others: printable ASCII of bounded length.
-std::string printable(std::string_view text, std::size_t limit = 256);
 
 /// Of an object; empty: absent, or no text.
 std::string text_at(const nlohmann::json& object, const char* key);

@@ -182,9 +182,11 @@ net::awaitable<RestClient::Attempt> RestClient::ask(std::shared_ptr<RestClient> 
       if (ended) {
         break;
       }
-      fail(ended.error(), ended.error() == Errc::bad_certificate
-                              ? "this identity's certificate is not accepted there"
-                              : "no answer: " + ended.error().message());
+      const bool refused = ended.error() == Errc::bad_certificate;
+      fail(ended.error(), refused ? "this identity's certificate is not accepted there: it is of "
+                                    "another network, or has expired"
+                                  : "no answer: " + ended.error().message());
+      out.answer.error().name = refused ? kCertificateRefused : "";
       co_return out;
     }
     out.untouched = false;

@@ -20,6 +20,9 @@ namespace simplon::overlay::ziti {
 /// One exchange, connecting included; a server that takes longer counts as gone.
 inline constexpr std::chrono::seconds kExchangeTimeout{15};
 
+/// The `name` of an ApiError: the server closed the connection because of our certificate.
+inline constexpr char kCertificateRefused[] = "CERTIFICATE_REFUSED";
+
 struct RestRequest {
   std::string method = "GET";
   std::string target;  ///< path and query, as they go on the wire
