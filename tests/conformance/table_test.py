@@ -72,6 +72,16 @@ class TableTest(unittest.TestCase):
         self.assertEqual(table.differences(page, skipped), [])
         self.assertEqual(table.differences(skipped, page), [])
 
+    def test_a_skipped_suite_is_no_difference(self):
+        def page(**rows):
+            (self.folder / "autobahn.json").write_text(json.dumps({"rows": list(rows.items())}))
+            return table.build_page(self.folder)[0]
+
+        whole = page(suite="autobahntestsuite 25.10.1", section="16 cases", differ="0")
+        skipped = page(**dict.fromkeys(("suite", "section", "differ"), "skipped: no Python 2.7"))
+        self.assertEqual(table.differences(skipped, whole), [])
+        self.assertEqual(table.differences(whole, skipped), [])
+
     def test_another_result_is_a_difference(self):
         page = self.cell()
         self.assertEqual(len(table.differences(page, self.cell(result="FAILED"))), 2)

@@ -39,7 +39,10 @@ def suite():
         [SUITE / "environment.sh"], capture_output=True, text=True, timeout=240, check=False
     )
     if made.returncode == 3:
-        summary("autobahn", [["every section", "skipped: no Python 2.7 on this machine"]])
+        if not MODE:
+            # Row for row what a run leaves: a skipped row is no difference to the committed page.
+            what = ["suite", *(f"section {each}" for each in SECTIONS), "cases that differ"]
+            summary("autobahn", [[each, "skipped: no Python 2.7 on this machine"] for each in what])
         pytest.skip("no Python 2.7 on this machine")
     assert made.returncode == 0, made.stderr
 
