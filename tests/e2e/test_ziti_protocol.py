@@ -1,11 +1,18 @@
 """What an OpenZiti network does, seen by edge_client.py: the stand-in and a real one must agree."""
 
 import asyncio
+import base64
+import hashlib
+import http.client
+import json
+import secrets
 import time
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 import edge_client
+import edge_rest
 from edge_client import u32
 from ziti_edge import EdgeError, Peer, Stream
 
@@ -36,7 +43,7 @@ def circuit(ends, ziti):
     dialing = client.channel
     session = client.session(service, "Dial")
     work = edge_client.dial(dialing, session["token"], True, caller="me", app_data=b"for the host")
-    future = asyncio.run_coroutine_threadsafe(work, client._loop._loop)
+    future = asyncio.run_coroutine_threadsafe(work, client._loop.loop)
     incoming = listener.incoming()
     accepted = Stream(host._loop, host._loop.run(incoming.accept()))
     return Stream(client._loop, future.result(30)), accepted, incoming
@@ -230,7 +237,7 @@ def test_a_host_that_rejects_is_asked_twice(ends):
     listener = host.bind(service)
     service.hosted()
     dialing = asyncio.run_coroutine_threadsafe(
-        edge_client.dial(client.channel, client.session(service, "Dial")["token"], True), client._loop._loop
+        edge_client.dial(client.channel, client.session(service, "Dial")["token"], True), client._loop.loop
     )
     for _ in range(2):
         listener.reject("not today")
@@ -324,7 +331,7 @@ def test_an_accept_of_three_steps_works(ends):
     listener = host.bind(service, headers={edge_client.H_ROUTER_CONN: b"\0"})
     service.hosted()
     dialing = asyncio.run_coroutine_threadsafe(
-        edge_client.dial(client.channel, client.session(service, "Dial")["token"], True), client._loop._loop
+        edge_client.dial(client.channel, client.session(service, "Dial")["token"], True), client._loop.loop
     )
     incoming = listener.incoming()
     assert edge_client.H_ROUTER_CONN not in incoming.headers
@@ -332,3 +339,79 @@ def test_an_accept_of_three_steps_works(ends):
     connected = host._loop.run(listener.listener.channel.request(answer, 10))
     assert connected.kind == edge_client.CONNECTED
     dialing.result(30)
+
+
+# OIDC ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bearer(ziti, edge_loop):
+    if ziti.version.startswith("v1."):
+        pytest.skip("no OIDC login on 1.x")
+    return Bearer(ziti.identity())
+
+
+def test_a_bearer_token_opens_the_api_and_a_channel(ziti, bearer, edge_loop):
+    access, refresh = bearer.login()
+    rows = bearer.get("/edge/client/v1/current-identity/edge-routers", Authorization=f"Bearer {access}")["data"]
+    at = urlsplit(rows[0]["supportedProtocols"]["tls"])
+    work = edge_client.Channel.open(bearer.identity, access, at.hostname, at.port)
+    channel = edge_loop.run(work)
+    newer, _ = bearer.refresh(refresh)
+    assert newer != access
+    reply = edge_loop.run(channel.request(edge_client.Frame(60803, {}, newer.encode()), 10))
+    assert reply.kind == 60801
+    edge_loop.run(channel.close())
+
+
+class Bearer:
+    """The OIDC login of an identity, by its certificate."""
+
+    REDIRECT = "http://localhost:8080/auth/callback"
+
+    def __init__(self, identity):
+        self.identity = edge_rest.Identity(str(identity.path))
+        self._url = urlsplit(self.identity.api)
+
+    def call(self, method, path, form=None, **headers):
+        body = urlencode(form) if form else None
+        kind = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+        connection = http.client.HTTPSConnection(self._url.hostname, self._url.port, timeout=30,
+                                                 context=self.identity.tls("http/1.1"))
+        connection.request(method, path, body, kind | headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, answer.headers, body
+
+    def get(self, path, **headers):
+        status, _, body = self.call("GET", path, **headers)
+        assert status == 200, body
+        return json.loads(body)
+
+    def redirected(self, status, headers, body):
+        assert status == 302, body
+        return urlsplit(headers["Location"])
+
+    def login(self):
+        verifier = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=")
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier).digest()).rstrip(b"=").decode()
+        query = {"client_id": "openziti", "response_type": "code", "scope": "openid offline_access",
+                 "redirect_uri": self.REDIRECT, "state": "s", "nonce": "n", "code_challenge": challenge,
+                 "code_challenge_method": "S256"}
+        at = self.redirected(*self.call("GET", f"/oidc/authorize?{urlencode(query)}"))
+        request = parse_qs(at.query)["authRequestID"][0]
+        at = self.redirected(*self.call("POST", "/oidc/login/cert", {"id": request}))
+        at = self.redirected(*self.call("GET", f"{at.path}?{at.query}"))
+        form = {"grant_type": "authorization_code", "client_id": "openziti", "redirect_uri": self.REDIRECT,
+                "code": parse_qs(at.query)["code"][0], "code_verifier": verifier.decode()}
+        return self._tokens(form)
+
+    def refresh(self, token):
+        return self._tokens({"grant_type": "refresh_token", "client_id": "openziti", "refresh_token": token})
+
+    def _tokens(self, form):
+        status, _, body = self.call("POST", "/oidc/oauth/token", form)
+        assert status == 200, body
+        document = json.loads(body)
+        return document["access_token"], document["refresh_token"]

@@ -19,12 +19,12 @@ class Loop:
     """An event loop that runs in a thread of its own."""
 
     def __init__(self):
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
     def run(self, work, timeout=WAIT):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
 
     def close(self):
         async def stop():
@@ -34,9 +34,9 @@ class Loop:
             await asyncio.gather(*tasks, return_exceptions=True)
 
         self.run(stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(WAIT)
-        self._loop.close()
+        self.loop.close()
 
 
 class Stream:
@@ -44,6 +44,7 @@ class Stream:
 
     def __init__(self, loop, conn):
         self._loop, self.conn = loop, conn
+        self._ahead = bytearray()  # received, but not yet asked for
 
     def send(self, data):
         self._loop.run(self.conn.send(data))
@@ -55,6 +56,10 @@ class Stream:
     def receive(self, timeout=WAIT):
         """The next piece, b"" at the end."""
 
+        if self._ahead:
+            got, self._ahead = bytes(self._ahead), bytearray()
+            return got
+
         async def piece():
             return await asyncio.wait_for(self.conn.recv(), timeout)
 
@@ -64,16 +69,17 @@ class Stream:
         """That many bytes, or fewer at the end."""
 
         async def collect():
-            got = b""
-            while len(got) < size and (piece := await self.conn.recv()):
-                got += piece
-            return got
+            while len(self._ahead) < size and (piece := await self.conn.recv()):
+                self._ahead += piece
 
-        return self._loop.run(collect())
+        self._loop.run(collect())
+        got, self._ahead = bytes(self._ahead[:size]), self._ahead[size:]
+        return got
 
     def rest(self):
         """Everything up to the end."""
-        return self._loop.run(self.conn.read_all())
+        got, self._ahead = bytes(self._ahead), bytearray()
+        return got + self._loop.run(self.conn.read_all())
 
     def close(self):
         self._loop.run(self.conn.close())
@@ -171,7 +177,7 @@ class Listener:
             while True:
                 asyncio.get_running_loop().create_task(one(await self.listener.accept()))
 
-        asyncio.run_coroutine_threadsafe(all_of_them(), self._loop._loop)
+        asyncio.run_coroutine_threadsafe(all_of_them(), self._loop.loop)
 
     def echo(self):
         async def back(conn):

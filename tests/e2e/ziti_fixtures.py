@@ -3,6 +3,7 @@
 import pytest
 
 from ziti_edge import Loop
+from ziti_ends import Agents
 from ziti_network import Network, StandIn
 
 
@@ -32,3 +33,9 @@ def edge_loop():
     loop = Loop()
     yield loop
     loop.close()
+
+
+@pytest.fixture(scope="session")
+def ziti_agents(ziti, standing):
+    """Two agents on the network, alpha to dial and beta to host."""
+    return Agents(standing, ziti)

@@ -34,6 +34,7 @@ class Controller:
         self.tokens = Tokens(self.network, self.authority, options.like)
         self.admin_login = ("admin", new_token())
         self.admins = set()
+        self._instance = new_token()
         self.logins, self.codes, self.refreshes = {}, {}, {}
         self._also = []
         self._routes = [FAULTS, CLIENT, MANAGEMENT] + ([OIDC] if self.tokens.modern else [])
@@ -87,6 +88,12 @@ class Controller:
         await serve_http(reader, writer, self.handle)
 
     async def handle(self, request):
+        answer = await self._answer(request)
+        if answer is not None:
+            answer.headers.setdefault("ziti-instance-id", self._instance)  # the C SDK needs it
+        return answer
+
+    async def _answer(self, request):
         if request.path != "/faults":
             instead, answer = await self.faults.answer(request)
             if instead:

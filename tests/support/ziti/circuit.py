@@ -41,6 +41,9 @@ class End:
             return
         self.gone = True
         self.channel.ends.pop(self.conn, None)
+        if self.peer is not None and self.peer.gone:
+            self.circuit.end("close called")
+            return
         loop = asyncio.get_running_loop()
         self._tasks.append(loop.create_task(self._inbox.put(None)))
         if self.peer is not None:
