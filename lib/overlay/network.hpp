@@ -74,7 +74,7 @@ struct DialOptions {
 struct Dialed {
   net::StreamPtr stream;
   std::shared_ptr<OpenStatus> status;
-  std::string path;  ///< "local", "relay", "direct": how the bytes go
+  std::string path;  ///< "local", "relay", "ziti": how the bytes go
 };
 
 /// A stream that somebody opened to a service of ours, not answered yet. Dropping it rejects it
@@ -107,6 +107,8 @@ struct LinkStatus {
 struct ListenOptions {
   std::string service;
   bool allow_frontends = false;  ///< `public`: streams from frontends are taken
+  /// What a stream is for whose dialer does not say it, because it is another program.
+  StreamKind unsaid = StreamKind::http;
 };
 
 /// A service that we host. Destroying it withdraws the service; streams that it delivered live on.
@@ -122,6 +124,9 @@ class Listener {
   /// What dialers call it, where the overlay chose another name than ListenOptions::service; else
   /// empty.
   virtual std::string known_as() const { return {}; }
+  /// Whether what is behind the service works: an overlay that knows several hosts of one service
+  /// prefers others while it does not.
+  virtual void set_health(bool /*passing*/) {}
 };
 
 /// One DNS label: [a-z0-9-]{1,63}, not starting or ending with a hyphen.

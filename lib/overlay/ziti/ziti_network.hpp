@@ -17,6 +17,7 @@
 
 #include <absl/status/statusor.h>
 
+#include "overlay/embedded/session_memory.hpp"
 #include "overlay/network.hpp"
 #include "overlay/ziti/identity_file.hpp"
 
@@ -25,8 +26,10 @@ namespace simplon::overlay::ziti {
 struct ZitiOptions {
   IdentityFile identity;
   std::vector<net::Loop*> loops;  ///< of channels and streams; not empty; may be the control loop
-  /// Tests: the controller's first pause after a failure.
+  std::shared_ptr<MemoryBudget> budget = nullptr;  ///< of unread bytes; null: its own
+  /// Tests: the controller's first pause after a failure, and how often it is asked for news.
   std::chrono::milliseconds first_retry{200};
+  std::chrono::milliseconds poll_interval{15'000};
 };
 
 /// What a person asks of a network, a few seconds old at most.

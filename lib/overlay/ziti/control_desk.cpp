@@ -1,0 +1,114 @@
+#include "overlay/ziti/control_desk.hpp"
+
+#include <utility>
+
+#include "overlay/ziti/refusals.hpp"
+
+namespace simplon::overlay::ziti {
+
+using base::Failure;
+
+net::awaitable<ControlDesk::Answer> ControlDesk::find(std::shared_ptr<ControlDesk> self,
+                                                      std::string name, SessionType type,
+                                                      bool fresh, net::TimePoint deadline) {
+  // The controller may go while one of its answers is awaited.
+  const auto asking = [&](auto what) -> std::optional<decltype(what(std::declval<Controller&>()))> {
+    const auto controller = self->controller_.lock();
+    return controller ? std::optional(what(*controller)) : std::nullopt;
+  };
+  auto login = asking([&](Controller& at) { return at.logged_in(deadline); });
+  if (!login) {
+    co_return std::unexpected(given_up());
+  }
+  const auto logged_in = co_await std::move(*login);
+  if (!logged_in) {
+    co_return std::unexpected(logged_in.error());
+  }
+  auto service = asking([&](Controller& at) { return at.service(name, deadline); });
+  if (!service) {
+    co_return std::unexpected(given_up());
+  }
+  auto found = co_await std::move(*service);
+  if (!found) {
+    co_return std::unexpected(std::move(found.error()));
+  }
+  if (type == SessionType::dial ? !found->may_dial : !found->may_bind) {
+    co_return std::unexpected(explain({.kind = EdgeErrorKind::not_permitted},
+                                      type == SessionType::dial ? Attempted::dial : Attempted::host,
+                                      name));
+  }
+  Ticket ticket{.service = std::move(*found)};
+  auto session =
+      asking([&](Controller& at) { return at.session(ticket.service.id, type, deadline); });
+  if (!session) {
+    co_return std::unexpected(given_up());
+  }
+  auto made = co_await std::move(*session);
+  if (!made) {
+    co_return std::unexpected(std::move(made.error()));
+  }
+  ticket.session = std::move(*made);
+  if (fresh) {
+    auto routers =
+        asking([&](Controller& at) { return at.routers(ticket.service.id, type, deadline); });
+    if (!routers) {
+      co_return std::unexpected(given_up());
+    }
+    if (auto now = co_await std::move(*routers); now && !now->empty()) {
+      ticket.session.routers = std::move(*now);
+    }
+  }
+  ticket.login = self->login();
+  co_return ticket;
+}
+
+const RouterLogin& ControlDesk::login() {
+  const auto controller = controller_.lock();
+  const auto now = controller ? controller->login() : std::nullopt;
+  if (now && now->token != login_.token) {
+    const bool renewed = now->oidc && login_.oidc && now->since == since_;
+    login_ = {.token = now->token,
+              .oidc = now->oidc,
+              .name = now->identity_name,
+              .number = login_.number + 1,
+              .epoch = login_.epoch + (renewed ? 0 : 1)};
+    since_ = now->since;
+  }
+  return login_;
+}
+
+net::awaitable<ControlDesk::Answer> ControlDesk::ticket(std::shared_ptr<ControlDesk> self,
+                                                        net::Loop& loop, std::string service,
+                                                        SessionType type, bool fresh,
+                                                        net::TimePoint deadline) {
+  ControlLoop::Question<Ticket> question = [self, service, type, fresh, deadline] {
+    return find(self, service, type, fresh, deadline);
+  };
+  co_return co_await ControlLoop::ask<Ticket>(self->control_, loop, std::move(question), deadline);
+}
+
+void ControlDesk::session_refused(const Ticket& ticket, SessionType type) {
+  control_.post(
+      [controller = controller_, service = ticket.service.id, type, token = ticket.session.token] {
+        if (const auto at = controller.lock()) {
+          at->drop_session(service, type, token);
+        }
+      });
+}
+
+void ControlDesk::login_refused(const std::string& token) {
+  control_.post([self = shared_from_this(), token] { self->doubt_login(token); });
+}
+
+// A login that is new may not have reached every router: the first refusal is not believed.
+void ControlDesk::doubt_login(const std::string& token) {
+  const auto controller = controller_.lock();
+  if (controller == nullptr || token != login().token) {
+    return;
+  }
+  if (std::exchange(doubted_, token) == token) {
+    controller->drop_login(token);
+  }
+}
+
+}  // namespace simplon::overlay::ziti
