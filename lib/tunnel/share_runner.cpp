@@ -77,12 +77,16 @@ class ShareRunner final : public Runner {
       return;
     }
     registering_ = true;
-    net::spawn(around_.control, "share's registration",
-               register_at(this, alive_, link_, epoch_,
-                           {.service = spec_.service, .allow_frontends = spec_.open_to_frontends},
-                           [path = path_](std::unique_ptr<overlay::Inbound> inbound) {
-                             path->take(std::move(inbound));
-                           }));
+    net::spawn(
+        around_.control, "share's registration",
+        register_at(this, alive_, link_, epoch_,
+                    {.service = spec_.service,
+                     .allow_frontends = spec_.open_to_frontends,
+                     .unsaid = target_.scheme == Target::Scheme::tcp ? overlay::StreamKind::raw
+                                                                     : overlay::StreamKind::http},
+                    [path = path_](std::unique_ptr<overlay::Inbound> inbound) {
+                      path->take(std::move(inbound));
+                    }));
   }
 
   static net::awaitable<void> register_at(
@@ -104,6 +108,7 @@ class ShareRunner final : public Runner {
           registration_changed();
         }
       });
+      listener_->set_health(target_hop_.state != HopState::down);
       return registration_changed();
     }
     register_error_ = result.error().message();
@@ -161,6 +166,9 @@ class ShareRunner final : public Runner {
 
   void far_end(const std::string& error) override {
     if (error.empty() ? target_hop_.up() : target_hop_.down(error)) {
+      if (listener_ != nullptr) {
+        listener_->set_health(error.empty());
+      }
       update();
     }
   }
