@@ -38,8 +38,10 @@ def test_the_package_installs_into_a_clean_root_and_its_agent_starts(tmp_path):
     ):
         assert path in listing, listing
     root = tmp_path / "root"
+    # Mounts of its own: where the test is interrupted, they end with it, and pytest's clearing of old
+    # folders does not walk into a /proc.
     made = subprocess.run(
-        ["mmdebstrap", "--mode=root", "--variant=apt", "--format=directory"]
+        ["unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=apt", "--format=directory"]
         + [f"--customize-hook=cp {package} \"$1\"/tmp/simplon.deb"]
         + ["--customize-hook=chroot \"$1\" apt-get install -y -q --no-install-recommends /tmp/simplon.deb"]
         + ["bookworm", root, *sources()],
