@@ -1,6 +1,6 @@
 // A hostile router: any frame at any time, to a channel whose user dials, hosts, reads, writes and
 // ends its circuits in every way. The input is a list of steps: frames made of parts that fit what
-// is under way, bytes as they are, time, and the user's acts.
+// is under way, bytes as they are, time, and the user's acts. Its first byte chooses the budget.
 //
 // Nothing crashes, no memory stays accounted for, the loss is told once, our frames are whole, and
 // no Data follows a circuit's StateClosed.
@@ -66,18 +66,30 @@ constexpr std::array kContents{content::kHello,
 /// Reads what comes and answers some of it.
 class Reader final : public net::Waiter, public net::EndWatcher {
  public:
-  explicit Reader(net::StreamPtr given) : stream(std::move(given)) {
-    stream->wait(net::Event::readable, *this);
+  Reader(net::StreamPtr given, bool reads) : stream(std::move(given)) {
+    if (reads) {
+      stream->wait(net::Event::readable, *this);
+    }
     stream->watch_end(this);
   }
   ~Reader() {
     stream->watch_end(nullptr);
-    stream->cancel_wait(net::Event::readable);
+    for (const auto event : {net::Event::readable, net::Event::writable, net::Event::flushed}) {
+      stream->cancel_wait(event);
+    }
+  }
+  void write(net::Buffer bytes) {
+    stream->try_write(bytes).value_or(0);
+    stream->wait(net::Event::writable, *this);
+    stream->wait(net::Event::flushed, *this);
   }
   const net::StreamPtr stream;
 
  private:
-  void ready(net::Event, std::error_code) override {
+  void ready(net::Event event, std::error_code) override {
+    if (event != net::Event::readable) {
+      return;
+    }
     std::array<std::byte, 100> piece{};
     const auto got = stream->try_read(piece);
     if (got && *got != 0) {
@@ -124,7 +136,9 @@ class Wire final : public FrameSink {
 };
 
 struct World {
-  World() {
+  explicit World(bool modest)
+      : budget(
+            std::make_shared<overlay::MemoryBudget>(modest ? 256UL * 1024 : 64UL * 1024 * 1024)) {
     auto [near, far] = net::make_memory_pair(loop, 16384);
     wire = far;
     net::spawn(loop, "start", [](World* world, net::StreamPtr transport) -> net::awaitable<void> {
@@ -195,7 +209,7 @@ struct World {
     } else {
       const std::size_t length = input.byte();
       const Bytes body = input.take(length);
-      writer.body(length == 255 ? Bytes(large) : body);
+      writer.body(length == 255 ? Bytes(large) : length == 254 ? Bytes(huge) : body);
     }
     send(out);
   }
@@ -221,7 +235,7 @@ struct World {
         break;
       case 4:
         if (!offers.empty()) {
-          readers.push_back(std::make_unique<Reader>(offers.back()->accept()));
+          readers.push_back(std::make_unique<Reader>(offers.back()->accept(), on % 4 != 0));
           offers.pop_back();
         }
         break;
@@ -245,7 +259,7 @@ struct World {
         break;
       case 9:
         if (reader != nullptr) {
-          reader->stream->try_write(large).value_or(0);
+          reader->write(large);
         }
         break;
       case 10:
@@ -253,6 +267,11 @@ struct World {
           channel->close();
         } else if (on % 8 == 1) {
           drains = !drains;
+        } else if (on % 8 == 2 && channel) {
+          net::spawn(loop, "update", [](World* world) -> net::awaitable<void> {
+            const auto updated = co_await world->channel->update_token("jwt");
+            world->updates += updated ? 1 : 0;
+          }(this));
         } else if (!readers.empty()) {
           readers.erase(readers.begin() + on % static_cast<int>(readers.size()));
         }
@@ -274,7 +293,8 @@ struct World {
                                          .encrypted = keys,
                                          .deadline = world->loop.now() + std::chrono::seconds(15)});
       if (dialed && world->open) {
-        world->readers.push_back(std::make_unique<Reader>(std::move(*dialed)));
+        world->readers.push_back(
+            std::make_unique<Reader>(std::move(*dialed), world->readers.size() % 3 != 1));
       }
     }(this, encrypted));
   }
@@ -295,13 +315,14 @@ struct World {
   }
 
   base::ManualClock clock;
-  std::shared_ptr<overlay::MemoryBudget> budget =
-      std::make_shared<overlay::MemoryBudget>(256UL * 1024);
+  const std::shared_ptr<overlay::MemoryBudget> budget;
   net::Loop loop{clock};
   bool open = true;
   bool drains = true;
   int losses = 0;
+  int updates = 0;
   const std::vector<std::byte> large = std::vector<std::byte>(40'000, std::byte{3});
+  const std::vector<std::byte> huge = std::vector<std::byte>(1'000'000, std::byte{4});
   net::StreamPtr wire;
   Wire sent;
   std::shared_ptr<Channel> channel;
@@ -317,8 +338,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!ready || size > 4096) {
     return 0;
   }
-  World world;
   Input input(std::span(data, size));
+  World world(input.byte() % 2 == 0);
   while (!input.empty()) {
     switch (const std::uint8_t step = input.byte(); step % 4) {
       case 0:

@@ -113,6 +113,7 @@ class ChannelCore final : public Channel,
   void refuse_dial(const FrameView& frame, std::string_view text);
   void inspect(const FrameView& frame);
   void say_closed(std::uint32_t id);
+  void say_closed_again(std::uint32_t id);
 
   // channel_send.cpp
   std::size_t backlog() const { return sending_.size() - sending_done_ + data_.size(); }

@@ -82,8 +82,8 @@ bool ChannelCore::frame(const FrameView& frame) {
       break;
     case content::kStateConnected:
       // Of a dial that was given up.
-      if (id && at == conns_.end()) {
-        say_closed(*id);
+      if (id && *id < next_id_ && at == conns_.end()) {
+        say_closed_again(*id);
       }
       break;
     case content::kDial:
@@ -231,6 +231,12 @@ void ChannelCore::inspect(const FrameView& frame) {
 
 void ChannelCore::say_closed(std::uint32_t id) {
   control(content::kStateClosed).u32(header::kConnId, id).end();
+  sent_control();
+}
+
+// Behind what the circuit sent, had it been one: a router may say anything.
+void ChannelCore::say_closed_again(std::uint32_t id) {
+  FrameWriter(data_, content::kStateClosed, next_sequence()).u32(header::kConnId, id).end();
   sent_control();
 }
 

@@ -93,7 +93,7 @@ std::vector<std::byte>& ChannelCore::data_batch(CircuitStream& stream) {
 }
 
 void ChannelCore::sent_control() {
-  if (control_.size() > kControlQueue) {
+  if (control_.size() + backlog() > kControlQueue) {
     end({.kind = EdgeErrorKind::protocol, .text = "the router does not read our answers"},
         Close::now);
     return;

@@ -47,6 +47,7 @@ void ScriptedFabric::serve(std::string router, net::StreamPtr transport) {
 
 std::vector<SeenBinding> ScriptedFabric::bindings() const {
   std::vector<SeenBinding> out;
+  out.reserve(terminators_.size());
   for (const auto& terminator : terminators_) {
     out.push_back(terminator->seen);
   }
