@@ -14,6 +14,9 @@ namespace {
 
 using Kind = EdgeErrorKind;
 
+// A timer that is later than this says nothing about the router.
+constexpr std::chrono::seconds kLateLoop{1};
+
 std::unexpected<EdgeError> failed(Kind kind, std::string text, bool retry = true) {
   return std::unexpected(
       EdgeError{.kind = kind, .text = std::move(text), .retry = retry, .new_session = false});
@@ -164,7 +167,7 @@ net::awaitable<std::expected<net::StreamPtr, EdgeError>> ChannelCore::dial(DialR
   };
   const std::int32_t sequence = next_sequence();
   pending_.emplace(sequence, connect);
-  add(id, {});
+  add(id, {.request = sequence});
   FrameWriter frame(control_, content::kConnect, sequence);
   frame.u32(header::kConnId, id);
   if (keys) {
@@ -262,7 +265,7 @@ net::awaitable<std::expected<std::shared_ptr<Binding>, EdgeError>> ChannelCore::
   };
   const std::int32_t sequence = next_sequence();
   pending_.emplace(sequence, pending);
-  add(id, {.binding = binding.get()});
+  add(id, {.binding = binding.get(), .request = sequence});
   FrameWriter frame(control_, content::kBind, sequence);
   frame.u32(header::kConnId, id);
   if (binding->keys_) {
@@ -447,6 +450,10 @@ void ChannelCore::probe() {
 // A router answers one probe at a time, and none while its queue to us is full.
 void ChannelCore::probe_over() {
   pending_.erase(probe_sequence_);
+  if (loop().now() - probe_sent_ > kProbeTimeout + kLateLoop) {
+    probe();  // the loop stood still: what came meanwhile has not been read yet
+    return;
+  }
   if (stalled_.empty() && last_heard_ <= probe_sent_) {
     end({.kind = Kind::link_lost, .text = words(options_.router, "no sign of life"), .retry = true},
         Close::now);

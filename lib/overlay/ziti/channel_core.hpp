@@ -97,6 +97,7 @@ class ChannelCore final : public Channel,
     CircuitStream* stream = nullptr;
     BindingCore* binding = nullptr;
     Offer* offer = nullptr;
+    std::int32_t request = 0;  // the Connect or Bind that made it
   };
   enum class Close { flush, now };
 
@@ -108,6 +109,7 @@ class ChannelCore final : public Channel,
   EdgeError lost_by(std::error_code error, bool in_order) const;
   bool frame(const FrameView& frame) override;
   bool reply(const FrameView& frame);
+  bool answer(std::int32_t sequence, const FrameView& frame);
   void state_closed(const FrameView& frame);
   void incoming_dial(const FrameView& frame);
   void refuse_dial(const FrameView& frame, std::string_view text);

@@ -116,7 +116,11 @@ bool ChannelCore::frame(const FrameView& frame) {
 
 bool ChannelCore::reply(const FrameView& frame) {
   const auto to = frame.number(header::kReplyFor);
-  const auto at = to ? pending_.find(static_cast<std::int32_t>(*to)) : pending_.end();
+  return to && answer(static_cast<std::int32_t>(*to), frame);
+}
+
+bool ChannelCore::answer(std::int32_t sequence, const FrameView& frame) {
+  const auto at = pending_.find(sequence);
   if (at == pending_.end()) {
     return false;
   }
@@ -134,6 +138,9 @@ void ChannelCore::state_closed(const FrameView& frame) {
     return;
   }
   const Conn conn = at->second;
+  if (conn.request != 0 && answer(conn.request, frame)) {
+    return;  // a refusal, although it does not say of what
+  }
   if (conn.stream != nullptr) {
     const auto keep = conn.stream->shared_from_this();
     drop(*id);
@@ -147,7 +154,6 @@ void ChannelCore::state_closed(const FrameView& frame) {
     conn.offer->open = false;
     conn.offer->timer.cancel();
   }
-  // A dial that is under way hears of its end in the reply.
 }
 
 void ChannelCore::incoming_dial(const FrameView& frame) {

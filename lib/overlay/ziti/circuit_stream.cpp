@@ -140,9 +140,10 @@ void CircuitStream::do_reset(std::error_code) {
 void CircuitStream::announce(FrameWriter& writer, std::uint32_t flags) {
   writer.u32(header::kConnId, id_);
   if (!std::exchange(announced_, true)) {
-    writer.u32(header::kFlags, flags | data_flag::kStream).text(header::kReflected, kFinMarker);
-  } else if (flags != 0) {
-    writer.u32(header::kFlags, flags);
+    flags |= data_flag::kStream;
+  }
+  if (flags != 0) {
+    writer.u32(header::kFlags, flags).text(header::kReflected, kFinMarker);
   }
 }
 
@@ -173,9 +174,8 @@ void CircuitStream::send_closed() {
 }
 
 void CircuitStream::data(const FrameView& frame) {
-  if (frame.string(header::kReflected) == kFinMarker) {
-    sends_fin_always_ = true;
-  }
+  const bool marked = frame.string(header::kReflected) == kFinMarker;
+  sends_fin_always_ |= marked;
   const std::uint32_t flags = frame.number(header::kFlags).value_or(0);
   std::span<std::byte> body = frame.body();
   if (!body.empty()) {
@@ -205,7 +205,9 @@ void CircuitStream::data(const FrameView& frame) {
       receive(body);
     }
   }
-  if ((flags & data_flag::kFin) != 0 && attached_ && !received_fin_) {
+  // Some routers make a FIN of a StateClosed: it is not the peer's, who marks its own.
+  const bool genuine = marked || !sends_fin_always_;
+  if ((flags & data_flag::kFin) != 0 && genuine && attached_ && !received_fin_) {
     receive_fin();
   }
 }

@@ -70,8 +70,8 @@ inline constexpr std::uint32_t kStream = 8;          ///< borders of messages me
 inline constexpr std::uint32_t kMultipartBody = 16;  ///< this body holds several parts
 }  // namespace data_flag
 
-/// Header 128 of an end's first Data: it always sends FIN before a clean end, so StateClosed
-/// without FIN is none.
+/// Header 128 of an end's first Data and of its FIN: it always sends FIN before a clean end, so
+/// StateClosed without FIN is none, nor is a FIN without this.
 inline constexpr std::string_view kFinMarker{"simplon:fin/1\0\0\0", 16};
 
 /// Connection ids of Connect and Bind are below, those that a router gives to a Dial above.

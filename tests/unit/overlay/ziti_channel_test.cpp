@@ -180,6 +180,17 @@ TEST_F(ZitiChannel, ARouterThatIsSilentIsDead) {
   EXPECT_EQ(why->kind, Kind::link_lost);
 }
 
+TEST_F(ZitiChannel, ALoopThatStoodStillAsksAgainBeforeARouterIsDead) {
+  RawRouter router;
+  router.greet();
+  router.clock.advance(kProbeInterval);
+  EXPECT_EQ(router.frame().content, content::kLatency);
+  router.clock.advance(kProbeTimeout + seconds(60));
+  EXPECT_EQ(router.frame().content, content::kLatency);
+  EXPECT_TRUE(router.channel->up());
+  EXPECT_TRUE(loss_of(router.loop, router.channel, [&] { router.clock.advance(kProbeTimeout); }));
+}
+
 TEST_F(ZitiChannel, ARouterThatSendsOtherThingsLives) {
   RawRouter router;
   router.greet();

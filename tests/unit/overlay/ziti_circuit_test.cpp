@@ -25,6 +25,15 @@ struct ZitiCircuit : testing::Test {
     });
   }
 
+  void marked_fin() {
+    router.send(content::kData, [this](FrameWriter& frame) {
+      frame.u32(header::kConnId, router.conn)
+          .u32(header::kFlags, data_flag::kFin)
+          .text(header::kReflected, kFinMarker)
+          .end();
+    });
+  }
+
   RawRouter router;
 };
 
@@ -66,6 +75,7 @@ TEST_F(ZitiCircuit, CloseIsFinThenStateClosedOnce) {
   EXPECT_EQ(frames[0].body, "bye");
   EXPECT_EQ(frames[1].content, content::kData);
   EXPECT_EQ(frames[1].flags, data_flag::kFin);
+  EXPECT_EQ(frames[1].reflected, kFinMarker);
   EXPECT_EQ(frames[1].body, "");
   EXPECT_EQ(frames[2].content, content::kStateClosed);
   EXPECT_EQ(frames[2].conn, router.conn);
@@ -126,9 +136,19 @@ TEST_F(ZitiCircuit, StateClosedWithoutFinOfASimplonPeerIsAReset) {
 TEST_F(ZitiCircuit, StateClosedAfterFinIsAnEndOfStreamOfASimplonPeerToo) {
   const auto stream = router.plain_circuit();
   announce();
-  router.data(router.conn, "", data_flag::kFin);
+  marked_fin();
   router.closed(router.conn);
   EXPECT_EQ(run(router.loop, read_to_end(stream)), "hi");
+}
+
+// Newer routers send one before they pass on a StateClosed.
+TEST_F(ZitiCircuit, AFinThatARouterMadeUpIsNoEndOfASimplonPeersStream) {
+  const auto stream = router.plain_circuit();
+  announce();
+  router.data(router.conn, "", data_flag::kFin);
+  EXPECT_EQ(read_now(*stream), "hi");
+  router.closed(router.conn);
+  EXPECT_EQ(error_of(run(router.loop, read_to_end(stream))), Errc::reset);
 }
 
 TEST_F(ZitiCircuit, DataAfterFinEndsTheCircuit) {

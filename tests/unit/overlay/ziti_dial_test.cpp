@@ -167,6 +167,16 @@ TEST_F(ZitiDial, ADialThatTimesOutIsWithdrawn) {
   EXPECT_EQ(again.conn, connect.conn);
 }
 
+TEST_F(ZitiDial, ARefusalThatDoesNotSayOfWhatIsOneToo) {
+  RawRouter router;
+  router.greet();
+  const auto outcome = router.dial(false);
+  router.closed(*router.frame().conn, "no access to service x");
+  ASSERT_TRUE(outcome->has_value());
+  EXPECT_EQ((**outcome).error().kind, Kind::not_permitted);
+  EXPECT_TRUE(router.frames().empty());
+}
+
 TEST_F(ZitiDial, ConnectionIdsAreNotUsedAgain) {
   RawRouter router;
   router.greet();

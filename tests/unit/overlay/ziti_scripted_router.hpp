@@ -118,6 +118,7 @@ class ScriptedFabric {
 
   void connect_request(ScriptedLink& from, const FrameView& frame);
   void bind_request(ScriptedLink& from, const FrameView& frame);
+  static void change(Terminator& bound, const FrameView& frame);
   void try_next(const std::shared_ptr<Attempt>& attempt, const std::string& failure);
   void answered(const std::shared_ptr<Attempt>& attempt, ScriptedLink& host,
                 const FrameView& frame);
