@@ -29,17 +29,17 @@ struct ProxyPlan {
 };
 
 // As a share does for what comes from the overlay, as an access for what comes from a listener.
-std::shared_ptr<const http::Policy> policy_for(const ProxyPlan& plan, const Arrived& arrived) {
+std::shared_ptr<const http::Policy> policy_of(const ProxyPlan& plan) {
   http::Policy policy;
-  if (plan.at.listen) {
-    policy.forwarding = http::Forwarding::append;
-    policy.client_address = arrived.address;
-    policy.hop = base::Hop::access;
-  } else {
-    policy.forwarding = http::Forwarding::pass;
-    policy.hop = base::Hop::share;
-  }
+  policy.hop = plan.at.listen ? base::Hop::access : base::Hop::share;
   return std::make_shared<const http::Policy>(std::move(policy));
+}
+
+http::Client client_of(const ProxyPlan& plan, const Arrived& arrived) {
+  return plan.at.listen ? http::Client{.forwarding = http::Forwarding::append,
+                                       .address = arrived.address,
+                                       .peer = {}}
+                        : http::Client{};
 }
 
 net::awaitable<Outcome> serve_proxy(net::Loop& loop, std::shared_ptr<const ProxyPlan> plan) {
@@ -55,10 +55,10 @@ net::awaitable<Outcome> serve_proxy(net::Loop& loop, std::shared_ptr<const Proxy
                                        : dial_service(loop, network, plan->to_service);
   const auto ends = std::make_shared<FixedEnds>(loop, std::move(dial));
   const auto drain = std::make_shared<http::Drain>();
-  Serve serve = [&loop, plan, ends, drain](Arrived arrived) {
-    auto policy = policy_for(*plan, arrived);
+  Serve serve = [&loop, plan, ends, drain, policy = policy_of(*plan)](Arrived arrived) {
+    auto who = client_of(*plan, arrived);
     net::spawn(loop, "connection",
-               http::serve(std::move(arrived.stream), ends, std::move(policy),
+               http::serve(std::move(arrived.stream), ends, policy, std::move(who),
                            std::move(arrived.id), drain));
   };
   if (plan->at.listen) {

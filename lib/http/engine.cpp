@@ -116,10 +116,14 @@ net::awaitable<std::optional<Unparsed>> converse(Connection& connection) {
 }  // namespace
 
 net::awaitable<void> serve(net::StreamPtr client, std::shared_ptr<Ends> ends,
-                           std::shared_ptr<const Policy> policy, std::string connection_id,
-                           std::shared_ptr<Drain> drain) {
-  Connection connection{std::make_shared<Inlet>(std::move(client)), std::move(ends),
-                        std::move(policy), std::move(connection_id), std::move(drain)};
+                           std::shared_ptr<const Policy> policy, Client who,
+                           std::string connection_id, std::shared_ptr<Drain> drain) {
+  Connection connection{.client = std::make_shared<Inlet>(std::move(client)),
+                        .ends = std::move(ends),
+                        .policy = std::move(policy),
+                        .who = std::move(who),
+                        .id = std::move(connection_id),
+                        .drain = std::move(drain)};
   auto unparsed = co_await converse(connection);
   if (!unparsed) {
     co_return;

@@ -78,9 +78,9 @@ class Ends {
                                                        net::TimePoint deadline);
 };
 
-/// Serves one client connection until it ends. Both are kept alive by the coroutine.
+/// Serves one client connection until it ends. `who` is at its other end.
 net::awaitable<void> serve(net::StreamPtr client, std::shared_ptr<Ends> ends,
-                           std::shared_ptr<const Policy> policy, std::string connection_id,
-                           std::shared_ptr<Drain> drain);
+                           std::shared_ptr<const Policy> policy, Client who,
+                           std::string connection_id, std::shared_ptr<Drain> drain);
 
 }  // namespace simplon::http

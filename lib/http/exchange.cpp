@@ -135,7 +135,12 @@ net::awaitable<bool> Exchange::send(const Destination& to) {
     }
   }
   out_.clear();
-  append_request(out_, request_, framing_, to, policy_, upstream_.authority);
+  append_request(out_, request_,
+                 {.framing = framing_,
+                  .to = to,
+                  .policy = policy_,
+                  .client = connection_.who,
+                  .upstream_authority = upstream_.authority});
   sent_ = true;
   const bool keep = !fresh_ && (upstream_.reused || upstream_.refusal);
   const auto written = body_ ? co_await body_->begin(upstream_.stream, out_, keep)

@@ -21,6 +21,7 @@ struct Connection {
   std::shared_ptr<Inlet> client;
   std::shared_ptr<Ends> ends;
   std::shared_ptr<const Policy> policy;
+  Client who;
   std::string id;
   std::shared_ptr<Drain> drain;
 

@@ -150,16 +150,16 @@ bool passes(const Field& field, Forwarding forwarding) {
 }
 
 void append_forwarding(std::string& out, const RequestHead& head, const Destination& to,
-                       const Policy& policy) {
-  if (policy.forwarding == Forwarding::pass) {
+                       const Client& client) {
+  if (client.forwarding == Forwarding::pass) {
     return;
   }
   static const Fields kNone;
-  const Fields& before = policy.forwarding == Forwarding::append ? head.fields : kNone;
-  if (policy.client_address) {
+  const Fields& before = client.forwarding == Forwarding::append ? head.fields : kNone;
+  if (client.address) {
     out += "X-Forwarded-For: ";
     append_values(out, before, Name::x_forwarded_for);
-    out.append(*policy.client_address).append("\r\n");
+    out.append(*client.address).append("\r\n");
   }
   // What the first proxy saw stays true for those behind it.
   if (!before.find(Name::x_forwarded_proto)) {
@@ -177,7 +177,7 @@ void append_forwarding(std::string& out, const RequestHead& head, const Destinat
   if (!append_values(out, before, Name::forwarded)) {
     append_translated(out, before);
   }
-  append_element(out, policy.client_address.value_or("unknown"), to.authority, kOurScheme);
+  append_element(out, client.address.value_or("unknown"), to.authority, kOurScheme);
   out += "\r\n";
 }
 

@@ -21,9 +21,10 @@ bool passes(const Field& field, Forwarding forwarding);
 /// What the client spoke with the first proxy, as that one says: "http" or "https"; empty: unknown.
 std::string_view client_scheme(const Fields& fields);
 
-/// Ours, with what came before where the policy appends; nothing where it passes. Says one thing in
-/// all of them: what a trusted proxy said in X-Forwarded-* only is put into Forwarded, too.
+/// Ours about the client, with what came before where that is continued; nothing where it passes.
+/// Says one thing in all of them: what a trusted proxy said in X-Forwarded-* only is put into
+/// Forwarded, too.
 void append_forwarding(std::string& out, const RequestHead& head, const Destination& to,
-                       const Policy& policy);
+                       const Client& client);
 
 }  // namespace simplon::http

@@ -33,9 +33,8 @@ void append_response_field(std::string& out, const Field& field, const Reference
 
 }  // namespace
 
-void append_request(std::string& out, const RequestHead& head, const RequestFraming& framing,
-                    const Destination& to, const Policy& policy,
-                    std::string_view upstream_authority) {
+void append_request(std::string& out, const RequestHead& head, const Dispatch& dispatch) {
+  const auto& [framing, to, policy, client, upstream_authority] = dispatch;
   out.append(head.method).append(" ").append(to.target).append(" HTTP/1.1\r\n");
   std::string_view host = to.authority.empty() ? upstream_authority : to.authority;
   if (policy.host_header) {
@@ -47,7 +46,7 @@ void append_request(std::string& out, const RequestHead& head, const RequestFram
   const auto references = references_of(head, to, policy);
   for (const Field field : head.fields) {
     if (field.id == Name::host || field.id == Name::content_length || is_hop_by_hop(field.id) ||
-        options.names(field.name) || !passes(field, policy.forwarding) ||
+        options.names(field.name) || !passes(field, client.forwarding) ||
         !survives(field.name, policy.request_headers)) {
       continue;
     }
@@ -75,12 +74,12 @@ void append_request(std::string& out, const RequestHead& head, const RequestFram
   }
   append_added(out, policy.request_headers);
   append_framing(out, framing.body, framing.length);
-  append_forwarding(out, head, to, policy);
+  append_forwarding(out, head, to, client);
   if (!policy.via.empty()) {
     append_via(out, head, policy.via);
   }
   if (!policy.peer_header.empty()) {
-    append_field(out, policy.peer_header, policy.peer);
+    append_field(out, policy.peer_header, client.peer);
   }
   if (framing.upgrade) {
     out += "Connection: Upgrade\r\nUpgrade: websocket\r\n";

@@ -15,10 +15,17 @@
 
 namespace simplon::http {
 
-/// The request for the upstream, always HTTP/1.1. `upstream_authority` fills a missing Host.
-void append_request(std::string& out, const RequestHead& head, const RequestFraming& framing,
-                    const Destination& to, const Policy& policy,
-                    std::string_view upstream_authority);
+/// How a request goes to the upstream.
+struct Dispatch {
+  const RequestFraming& framing;
+  const Destination& to;
+  const Policy& policy;
+  const Client& client;
+  std::string_view upstream_authority;  ///< fills a missing Host
+};
+
+/// Always HTTP/1.1.
+void append_request(std::string& out, const RequestHead& head, const Dispatch& dispatch);
 
 /// How a response goes to the client.
 struct Delivery {

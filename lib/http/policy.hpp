@@ -1,7 +1,8 @@
-// What an end of a tunnel decides about the messages that pass through its engine: whose word on
-// the client counts, what is changed in a head, how much and how long.
+// What an end of a tunnel decides about the messages that pass through its engine: what is changed
+// in a head, how much and how long; and who the client of a connection is.
 //
-// A plain value, shared and never changed by the connections that serve under it; any thread.
+// Plain values; any thread. A policy is shared and never changed by the connections that serve
+// under it; what differs between them is in their Client.
 #pragma once
 
 #include <cstdint>
@@ -35,10 +36,15 @@ struct HeaderRule {
   bool operator==(const HeaderRule&) const = default;
 };
 
-struct Policy {
+/// Who is at the other end of a client's connection, and whether its word on others counts.
+struct Client {
   Forwarding forwarding = Forwarding::pass;
-  std::optional<std::string> client_address;  ///< IP of the client, where there is one
-  std::optional<std::string> host_header;     ///< Host towards the upstream; none: preserved
+  std::optional<std::string> address;  ///< IP, where there is one
+  std::string peer;  ///< the authenticated overlay peer's name, where there is one
+};
+
+struct Policy {
+  std::optional<std::string> host_header;  ///< Host towards the upstream; none: preserved
   /// With host_header: Origin, Referer, Location and the Domain of cookies follow it.
   bool rewrite_references = false;
   std::string_view target_scheme = "http";  ///< what they get towards the upstream; static
@@ -47,8 +53,7 @@ struct Policy {
   /// Our pseudonym (RFC 9110 §7.6.3), the same for all ends of a tunnel; empty: no Via, and no
   /// loop is seen.
   std::string via;
-  std::string peer_header;  ///< tells the target who opened the stream; empty: none
-  std::string peer;         ///< the authenticated overlay peer's name, its value
+  std::string peer_header;  ///< tells the target the client's peer; empty: none
   /// Date of a final response that came without one (http/date.hpp); null: none is added.
   std::string_view (*date)() = nullptr;
   base::Hop hop = base::Hop::access;  ///< whose failures these are, for Simplon-Error

@@ -185,7 +185,7 @@ EntryPath::EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link,
       frontend_(std::get_if<Frontend>(&tunnel_->spec)),
       link_(std::move(link)),
       traffic_(std::move(traffic)),
-      policy_(policy_of(*tunnel_)),
+      policy_(std::make_shared<const http::Policy>(policy_of(*tunnel_))),
       trusted_(trusted_proxies(tunnel_->spec)),
       client_limit_(client_limit(tunnel_->spec)) {}
 
@@ -304,13 +304,13 @@ net::awaitable<void> EntryPath::serve(std::shared_ptr<EntryPath> self,
                                       std::unique_ptr<Connection> /*here*/,
                                       std::shared_ptr<http::Drain> drain, net::StreamPtr client,
                                       net::SocketAddress from, std::string id) {
-  auto policy = std::make_shared<http::Policy>(self->policy_);
-  policy->client_address = from.ip();
-  if (self->trusts(from)) {
-    policy->forwarding = http::Forwarding::append;
-  }
+  http::Client who{
+      .forwarding = self->trusts(from) ? http::Forwarding::append : http::Forwarding::replace,
+      .address = from.ip(),
+      .peer = {}};
   auto ends = std::make_shared<ServiceEnds>(self, client->loop());
-  co_await http::serve(std::move(client), std::move(ends), std::move(policy), id, std::move(drain));
+  co_await http::serve(std::move(client), std::move(ends), self->policy_, std::move(who), id,
+                       std::move(drain));
   base::log().debug("conn={} {} {}: ended", id, kind_name(self->tunnel_->spec),
                     self->tunnel_->name);
 }
@@ -319,19 +319,20 @@ net::awaitable<void> EntryPath::turn_away(std::shared_ptr<EntryPath> self,
                                           std::unique_ptr<Connection> /*here*/,
                                           net::StreamPtr client, std::string id,
                                           std::string detail) {
-  auto policy = std::make_shared<http::Policy>(self->policy_);
+  auto policy = std::make_shared<http::Policy>(*self->policy_);
   policy->timeouts.head = policy->timeouts.linger = kTurnAwayTime;
   auto drain = std::make_shared<http::Drain>();
   auto ends = std::make_shared<NoPlace>(self, drain, std::move(detail));
-  co_await http::serve(std::move(client), std::move(ends), std::move(policy), std::move(id),
-                       std::move(drain));
+  http::Client nobody;  // nothing is forwarded
+  co_await http::serve(std::move(client), std::move(ends), std::move(policy), std::move(nobody),
+                       std::move(id), std::move(drain));
 }
 
 net::awaitable<void> EntryPath::pass(std::shared_ptr<EntryPath> self,
                                      std::unique_ptr<Connection> /*here*/, net::StreamPtr client,
                                      std::string id) {
   net::Loop& loop = client->loop();
-  const net::TimePoint deadline = http::over_at(loop.now(), self->policy_.timeouts.connect);
+  const net::TimePoint deadline = http::over_at(loop.now(), self->policy_->timeouts.connect);
   auto dialed = co_await self->dial(loop, std::get<Access>(self->tunnel_->spec).service,
                                     overlay::StreamKind::raw, id, deadline);
   if (!dialed) {

@@ -59,7 +59,7 @@ class EntryPath final : public std::enable_shared_from_this<EntryPath> {
   const Frontend* const frontend_;  // or null: an access
   const std::shared_ptr<OverlayLink> link_;
   const std::shared_ptr<Traffic> traffic_;
-  const http::Policy policy_;
+  const std::shared_ptr<const http::Policy> policy_;
   const std::vector<net::AddressRange> trusted_;
   const std::optional<std::uint64_t> client_limit_;
 };

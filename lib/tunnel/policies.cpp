@@ -53,7 +53,6 @@ std::uint64_t agent_limit(const Spec& spec) {
 http::Policy policy_of(const Tunnel& tunnel) {
   const HttpSettings& http = http_of(tunnel.spec);
   http::Policy policy;
-  policy.forwarding = http::Forwarding::replace;
   policy.hop = hop_of(tunnel.spec);
   policy.limits = used(http.limits);
   policy.timeouts = timeouts_of(tunnel.spec);
@@ -61,7 +60,6 @@ http::Policy policy_of(const Tunnel& tunnel) {
     policy.via = tunnel.uid;
   }
   if (const auto* share = std::get_if<Share>(&tunnel.spec)) {
-    policy.forwarding = http::Forwarding::pass;
     policy.date = http::http_date_now;
     if (!share->host_header.empty()) {
       policy.host_header = share->host_header;

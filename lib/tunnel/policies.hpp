@@ -25,9 +25,7 @@ std::optional<std::uint64_t> client_limit(const Spec& spec);
 /// The same of one agent among the clients of a share, whether it was chosen or not.
 std::uint64_t agent_limit(const Spec& spec);
 
-/// For all connections of the tunnel; what differs between them (the client's address, the peer)
-/// is still to be filled in. An access's or frontend's replaces forwarding fields: `append` is for
-/// trusted proxies.
+/// For all connections of the tunnel.
 http::Policy policy_of(const Tunnel& tunnel);
 
 /// Whose forwarding fields are believed, defaults included.

@@ -70,27 +70,21 @@ void SharePath::take(std::unique_ptr<overlay::Inbound> inbound) {
         pass(shared_from_this(), std::move(here), &lane->loop, std::move(inbound), std::move(id)));
   } else {
     inbound->accept();
+    http::Client who{
+        .forwarding = http::Forwarding::pass, .address = {}, .peer = inbound->from().peer.name};
     net::spawn(lane->loop, "share's client",
                serve(shared_from_this(), std::move(here), lane->drain, inbound->stream(),
-                     policy_for(inbound->from()), std::move(id)));
+                     std::move(who), std::move(id)));
   }
 }
 
 net::awaitable<void> SharePath::serve(std::shared_ptr<SharePath> self,
                                       std::unique_ptr<Connection> /*here*/,
                                       std::shared_ptr<http::Drain> drain, net::StreamPtr stream,
-                                      std::shared_ptr<const http::Policy> policy, std::string id) {
-  co_await http::serve(std::move(stream), self, std::move(policy), id, std::move(drain));
+                                      http::Client who, std::string id) {
+  co_await http::serve(std::move(stream), self, self->policy_, std::move(who), id,
+                       std::move(drain));
   base::log().debug("conn={} share {}: ended", id, self->options_.tunnel->name);
-}
-
-std::shared_ptr<const http::Policy> SharePath::policy_for(const overlay::Identity& from) const {
-  if (policy_->peer_header.empty()) {
-    return policy_;
-  }
-  auto own = std::make_shared<http::Policy>(*policy_);
-  own->peer = from.peer.name;
-  return own;
 }
 
 net::awaitable<void> SharePath::pass(std::shared_ptr<SharePath> self,

@@ -43,12 +43,10 @@ class SharePath final : public http::Ends, public std::enable_shared_from_this<S
   static net::awaitable<void> serve(std::shared_ptr<SharePath> self,
                                     std::unique_ptr<Connection> here,
                                     std::shared_ptr<http::Drain> drain, net::StreamPtr stream,
-                                    std::shared_ptr<const http::Policy> policy, std::string id);
+                                    http::Client who, std::string id);
   static net::awaitable<void> pass(std::shared_ptr<SharePath> self,
                                    std::unique_ptr<Connection> here, net::Loop* loop,
                                    std::unique_ptr<overlay::Inbound> inbound, std::string id);
-  /// For a stream that this peer opened.
-  std::shared_ptr<const http::Policy> policy_for(const overlay::Identity& from) const;
   /// The target speaks the other version of HTTP.
   std::unexpected<base::Failure> speaks_other_version(std::string detail);
   net::awaitable<std::expected<net::StreamPtr, base::Failure>> dial_target(net::Loop& loop,

@@ -75,9 +75,8 @@ net::awaitable<void> serve_and_tell(net::StreamPtr client, std::shared_ptr<FuzzE
                                     std::shared_ptr<http::Drain> drain,
                                     std::shared_ptr<bool> ended) {
   auto policy = std::make_shared<http::Policy>();
-  policy->forwarding = http::Forwarding::append;
-  policy->client_address = "::1";
-  co_await http::serve(client, ends, policy, "id", drain);
+  http::Client who{.forwarding = http::Forwarding::append, .address = "::1", .peer = {}};
+  co_await http::serve(client, ends, policy, who, "id", drain);
   *ended = true;
 }
 

@@ -18,10 +18,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto framing = frame_request(whole.head, Limits{});
   const auto to = destination_of(whole.head);
   if (!framing || !to) return 0;
-  for (const auto policy : {Forwarding::pass, Forwarding::append, Forwarding::replace}) {
+  for (const auto forwarding : {Forwarding::pass, Forwarding::append, Forwarding::replace}) {
     std::string out;
-    append_request(out, whole.head, *framing, *to, {.forwarding = policy, .client_address = "::1"},
-                   "origin:1");
+    append_request(out, whole.head,
+                   {.framing = *framing,
+                    .to = *to,
+                    .policy = {},
+                    .client = {.forwarding = forwarding, .address = "::1", .peer = {}},
+                    .upstream_authority = "origin:1"});
     const auto again = fuzz::read<RequestParser, RequestHead>(out, out.size());
     // Fields of ours may carry the head over a limit; nothing else may be wrong with it.
     if (!again.done && out.size() > in.size()) continue;

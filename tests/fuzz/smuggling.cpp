@@ -289,7 +289,8 @@ class Scene {
       auto [theirs, served] = net::make_memory_pair(loop_);
       client.stream = theirs;
       net::spawn(loop_, "serve",
-                 http::serve(served, ends_, std::make_shared<http::Policy>(), "id", nullptr));
+                 http::serve(served, ends_, std::make_shared<http::Policy>(), http::Client{}, "id",
+                             nullptr));
     }
     settle();
   }

@@ -25,6 +25,12 @@ class Behaviour : public Engine {
     open(policy);
     return forwarded(line + "\r\nHost: app.test\r\n" + fields + "\r\n");
   }
+  /// Of a client that is not just anybody.
+  std::string forwarded_of(const Client& who, const std::string& fields = {},
+                           const Policy& policy = {}) {
+    open(policy, who);
+    return forwarded("GET / HTTP/1.1\r\nHost: app.test\r\n" + fields + "\r\n");
+  }
   std::string delivered_by(const Policy& policy, const std::string& fields,
                            const std::string& status = "200 OK", const std::string& asked = {}) {
     forwarded_by(policy, asked);
@@ -112,11 +118,8 @@ TEST_F(Behaviour46, ConnectionCannotHideALoop) {
               HasSubstr("Via: 1.1 x\r\n"));
 }
 
-Policy of(Forwarding forwarding, std::string client) {
-  Policy policy;
-  policy.forwarding = forwarding;
-  policy.client_address = std::move(client);
-  return policy;
+Client of(Forwarding forwarding, std::string address) {
+  return {.forwarding = forwarding, .address = std::move(address), .peer = {}};
 }
 
 const std::string kSpoofed =
@@ -129,7 +132,7 @@ const std::string kSpoofed =
 
 TEST_F(Behaviour47, WhatAnUntrustedClientSaysOfItselfIsDropped) {
   const std::string out =
-      forwarded_by(of(Forwarding::replace, "192.0.2.1"), kSpoofed + "X-Y: z\r\n");
+      forwarded_of(of(Forwarding::replace, "192.0.2.1"), kSpoofed + "X-Y: z\r\n");
   EXPECT_EQ(out,
             "GET / HTTP/1.1\r\nHost: app.test\r\nX-Y: z\r\nX-Forwarded-For: 192.0.2.1\r\n"
             "X-Forwarded-Proto: http\r\nX-Forwarded-Host: app.test\r\nX-Forwarded-Port: 80\r\n"
@@ -138,7 +141,7 @@ TEST_F(Behaviour47, WhatAnUntrustedClientSaysOfItselfIsDropped) {
 
 TEST_F(Behaviour47, ATrustedProxysWordIsContinued) {
   const std::string out =
-      forwarded_by(of(Forwarding::append, "192.0.2.1"),
+      forwarded_of(of(Forwarding::append, "192.0.2.1"),
                    "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n"
                    "X_Forwarded_For: 6.6.6.6\r\nX_Real-IP: 6.6.6.6\r\n"
                    "X-Forwarded-Proto: https\r\nX-Forwarded-Host: a.test\r\n"
@@ -155,14 +158,14 @@ TEST_F(Behaviour47, ATrustedProxysWordIsContinued) {
 }
 
 TEST_F(Behaviour47, Ipv6IsQuotedInForwardedAndPlainInXForwardedFor) {
-  const std::string out = forwarded_by(of(Forwarding::replace, "2001:db8::1"));
+  const std::string out = forwarded_of(of(Forwarding::replace, "2001:db8::1"));
   EXPECT_THAT(out, HasSubstr("X-Forwarded-For: 2001:db8::1\r\n"));
   EXPECT_THAT(out, HasSubstr("Forwarded: for=\"[2001:db8::1]\";host=\"app.test\";proto=http\r\n"));
 }
 
 TEST_F(Behaviour47, WhatATrustedProxySaidInOtherWordsIsForwardedToo) {
   const auto forwarded_field = [&](const std::string& fields) {
-    const std::string out = forwarded_by(of(Forwarding::append, "192.0.2.1"), fields);
+    const std::string out = forwarded_of(of(Forwarding::append, "192.0.2.1"), fields);
     const std::size_t at = out.find("\r\nForwarded: ") + 13;
     return out.substr(at, out.find("\r\n", at) - at);
   };
@@ -183,7 +186,7 @@ TEST_F(Behaviour47, WhatATrustedProxySaidInOtherWordsIsForwardedToo) {
 
 TEST_F(Behaviour47, ThePortIsTheOneThatTheFirstProxysClientUsed) {
   const auto port = [&](const std::string& fields, const std::string& host = "app.test") {
-    open(of(Forwarding::append, "192.0.2.1"));
+    open({}, of(Forwarding::append, "192.0.2.1"));
     const std::string out = forwarded("GET / HTTP/1.1\r\nHost: " + host + "\r\n" + fields + "\r\n");
     const std::string name = "\r\nX-Forwarded-Port: ";
     const std::size_t at = out.find(name);
@@ -206,7 +209,7 @@ TEST_F(Behaviour47, ThePortIsTheOneThatTheFirstProxysClientUsed) {
 }
 
 TEST_F(Behaviour47, TheSecondHopPassesWhatTheFirstSaid) {
-  const std::string first = forwarded_by(of(Forwarding::replace, "192.0.2.1"), kSpoofed);
+  const std::string first = forwarded_of(of(Forwarding::replace, "192.0.2.1"), kSpoofed);
   open();
   EXPECT_EQ(forwarded(first), first);
 }
@@ -221,13 +224,14 @@ TEST_F(Behaviour47, ConnectionCannotRemoveIt) {
 TEST_F(Behaviour47, ThePeerIsTheOverlaysWordAlone) {
   Policy policy;
   policy.peer_header = "X-Simplon-Peer";
-  policy.peer = "laptop";
-  const std::string out = forwarded_by(
-      policy, "x-simplon-peer: root\r\nX_Simplon_Peer: root\r\nConnection: X-Simplon-Peer\r\n");
+  const Client laptop{.forwarding = Forwarding::pass, .address = {}, .peer = "laptop"};
+  const std::string out = forwarded_of(
+      laptop, "x-simplon-peer: root\r\nX_Simplon_Peer: root\r\nConnection: X-Simplon-Peer\r\n",
+      policy);
   EXPECT_EQ(out, "GET / HTTP/1.1\r\nHost: app.test\r\nX-Simplon-Peer: laptop\r\n\r\n");
   EXPECT_THAT(forwarded_by({}, "X-Simplon-Peer: anybody\r\n"), HasSubstr("anybody"));
   // Nor by a trailer, which servers merge.
-  open(policy);
+  open(policy, laptop);
   EXPECT_THAT(forwarded("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
                         "0\r\nX-Simplon-Peer: root\r\nX-Sum: 1\r\n\r\n"),
               EndsWith("\r\n\r\n0\r\nX-Sum: 1\r\n\r\n"));

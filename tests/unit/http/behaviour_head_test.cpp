@@ -96,7 +96,7 @@ TEST_F(Behaviour02, ChunksAreFramedAnew) {
 }
 
 TEST_F(Behaviour03, ConnectionCannotNameWhatFramesRoutesAuthenticatesOrIsAddedHere) {
-  open({.forwarding = Forwarding::append, .client_address = "192.0.2.1"});
+  open({}, {.forwarding = Forwarding::append, .address = "192.0.2.1", .peer = {}});
   client_->send(
       "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nAuthorization: a\r\n"
       "Cookie: c\r\nConnection: Host, Content-Length, cookie, AUTHORIZATION, "
@@ -113,7 +113,7 @@ TEST_F(Behaviour03, ConnectionCannotNameWhatFramesRoutesAuthenticatesOrIsAddedHe
 }
 
 TEST_F(Behaviour03, ConnectionCannotNameWhatAProxyBeforeUsAdded) {
-  open({.forwarding = Forwarding::pass});
+  open();
   const std::string added =
       "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\nX-Real-IP: 192.0.2.1\r\n";
   client_->send("GET / HTTP/1.1\r\nHost: h\r\n" + added +

@@ -141,7 +141,8 @@ TEST_F(Behaviour14, ARefusedClientThatReadsNothingIsLetGo) {
   auto [theirs, ours] = net::make_memory_pair(loop_, 4);
   client_ = std::make_unique<RawPeer>(theirs);
   client_->stop_reading(true);
-  net::spawn(loop_, "serve", serve(ours, ends_, std::make_shared<Policy>(), "id", drain_));
+  net::spawn(loop_, "serve",
+             serve(ours, ends_, std::make_shared<Policy>(), Client{}, "id", drain_));
   client_->send(kPreface + kRequest);
   advance(seconds(1));
   advance(seconds(1));
@@ -282,7 +283,8 @@ TEST_F(Http2, PassesAnEndThatCameWithThePreface) {
   client_ = std::make_unique<RawPeer>(theirs);
   ASSERT_TRUE(theirs->try_write(net::as_buffer(kPreface)));
   theirs->shutdown_send();
-  net::spawn(loop_, "serve", serve(ours, ends_, std::make_shared<Policy>(), "id", drain_));
+  net::spawn(loop_, "serve",
+             serve(ours, ends_, std::make_shared<Policy>(), Client{}, "id", drain_));
   client_->settle();
   EXPECT_EQ(origin().take(), kPreface);
   EXPECT_TRUE(origin().ended());

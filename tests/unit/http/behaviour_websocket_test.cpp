@@ -417,7 +417,7 @@ TEST_F(Behaviour63, ABurstOfAThousandIsServedInOneGo) {
   for (std::size_t i = 0; i < kBurst; ++i) {
     auto [theirs, ours] = net::make_memory_pair(loop_);
     ASSERT_TRUE(theirs->try_write(net::as_buffer(kHandshake)));
-    net::spawn(loop_, "serve", serve(ours, ends_, policy, "id", drain_));
+    net::spawn(loop_, "serve", serve(ours, ends_, policy, Client{}, "id", drain_));
     clients.push_back(std::make_unique<RawPeer>(theirs));
   }
   net::test::settle(loop_);

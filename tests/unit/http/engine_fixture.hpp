@@ -82,12 +82,13 @@ class TestEnds : public Ends {
 class Engine : public testing::Test {
  protected:
   /// A connection of a new client.
-  void open(Policy policy = {}) {
+  void open(Policy policy = {}, Client who = {}) {
     auto [theirs, ours] = net::make_memory_pair(loop_);
     client_ = std::make_unique<RawPeer>(theirs);
     served_ = ours;
     net::spawn(loop_, "serve",
-               serve(ours, ends_, std::make_shared<const Policy>(std::move(policy)), "id", drain_));
+               serve(ours, ends_, std::make_shared<const Policy>(std::move(policy)), std::move(who),
+                     "id", drain_));
     client_->settle();
   }
 

@@ -30,12 +30,12 @@ TEST_F(Engine, AppendsToWhatProxiesBeforeItSaidOrReplacesIt) {
   const std::string request =
       "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 203.0.113.1\r\nX-Real-IP: 203.0.113.1\r\n"
       "Forwarded: for=203.0.113.1\r\n\r\n";
-  open({.forwarding = Forwarding::append, .client_address = "2001:db8::1"});
+  open({}, {.forwarding = Forwarding::append, .address = "2001:db8::1", .peer = {}});
   client_->send(request);
   EXPECT_THAT(origin().take(),
               AllOf(HasSubstr("X-Forwarded-For: 203.0.113.1, 2001:db8::1\r\n"),
                     HasSubstr("Forwarded: for=203.0.113.1, for=\"[2001:db8::1]\";host=\"h\"")));
-  open({.forwarding = Forwarding::replace, .client_address = "192.0.2.1"});
+  open({}, {.forwarding = Forwarding::replace, .address = "192.0.2.1", .peer = {}});
   client_->send(request);
   EXPECT_THAT(origin().take(),
               AllOf(HasSubstr("X-Forwarded-For: 192.0.2.1\r\n"), Not(HasSubstr("203.0.113.1"))));

@@ -13,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-std::string forward(const std::string& text, const Policy& policy = {}) {
+std::string forward(const std::string& text, const Policy& policy = {}, const Client& who = {}) {
   RequestParser parser(Limits{});
   RequestHead head;
   EXPECT_TRUE(parser.parse(text, head));
@@ -21,7 +21,12 @@ std::string forward(const std::string& text, const Policy& policy = {}) {
   const auto to = destination_of(head);
   EXPECT_TRUE(framing && to) << text;
   std::string out;
-  append_request(out, head, *framing, *to, policy, "upstream:1");
+  append_request(out, head,
+                 {.framing = *framing,
+                  .to = *to,
+                  .policy = policy,
+                  .client = who,
+                  .upstream_authority = "upstream:1"});
   return out;
 }
 
@@ -60,7 +65,7 @@ TEST(ForwardedRequest, CannotLoseWhatFramesRoutesOrAuthenticatesByConnection) {
       "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nCookie: c\r\nAuthorization: a\r\n"
       "X-Forwarded-For: 9.9.9.9\r\n"
       "Connection: Host, Content-Length, Cookie, Authorization, X-Forwarded-For\r\n\r\n",
-      {.forwarding = Forwarding::append, .client_address = "1.2.3.4"});
+      {}, {.forwarding = Forwarding::append, .address = "1.2.3.4", .peer = {}});
   for (const char* kept : {"Host: h\r\n", "Content-Length: 1\r\n", "Cookie: c\r\n",
                            "Authorization: a\r\n", "X-Forwarded-For: 9.9.9.9, 1.2.3.4\r\n"}) {
     EXPECT_THAT(out, HasSubstr(kept));
@@ -77,7 +82,7 @@ TEST(ForwardedRequest, ReplacesForwardingFieldsOfAnUntrustedClient) {
   const std::string out = forward(
       "GET / HTTP/1.1\r\nHost: h:8080\r\nX-Forwarded-For: 9.9.9.9\r\nX_Forwarded_For: 9.9.9.9\r\n"
       "Forwarded: for=9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\nX-Forwarded-Proto: evil\r\n\r\n",
-      {.forwarding = Forwarding::replace, .client_address = "fe80::1"});
+      {}, {.forwarding = Forwarding::replace, .address = "fe80::1", .peer = {}});
   EXPECT_THAT(out, Not(HasSubstr("9.9.9.9")));
   EXPECT_EQ(out,
             "GET / HTTP/1.1\r\nHost: h:8080\r\nX-Forwarded-For: fe80::1\r\n"
@@ -86,10 +91,11 @@ TEST(ForwardedRequest, ReplacesForwardingFieldsOfAnUntrustedClient) {
 }
 
 TEST(ForwardedRequest, AppendsToForwardingFieldsAndKeepsTheFirstProxysView) {
-  const std::string out = forward(kGet +
-                                      "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n"
-                                      "Forwarded: for=9.9.9.9\r\n\r\n",
-                                  {.forwarding = Forwarding::append, .client_address = "1.2.3.4"});
+  const std::string out =
+      forward(kGet +
+                  "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n"
+                  "Forwarded: for=9.9.9.9\r\n\r\n",
+              {}, {.forwarding = Forwarding::append, .address = "1.2.3.4", .peer = {}});
   EXPECT_THAT(out, HasSubstr("X-Forwarded-For: 9.9.9.9, 1.2.3.4\r\n"));
   EXPECT_THAT(out, HasSubstr("X-Forwarded-Proto: https\r\n"));
   EXPECT_THAT(out, HasSubstr("Forwarded: for=9.9.9.9, for=1.2.3.4;host=\"h\";proto=http\r\n"));

@@ -199,7 +199,6 @@ TEST(PoliciesTest, WhatWasNotChosenIsTheDefaultOfItsKind) {
   Tunnel tunnel{.uid = "0123"};
   tunnel.spec = share();
   http::Policy policy = policy_of(tunnel);
-  EXPECT_EQ(policy.forwarding, http::Forwarding::pass);
   EXPECT_EQ(policy.hop, base::Hop::share);
   EXPECT_EQ(policy.timeouts.head, 60s);
   EXPECT_EQ(policy.timeouts.idle, 120s);
@@ -216,7 +215,6 @@ TEST(PoliciesTest, WhatWasNotChosenIsTheDefaultOfItsKind) {
   EXPECT_EQ(policy_of(tunnel).target_scheme, "https");
   tunnel.spec = Access{.service = "s", .listen = {}};
   policy = policy_of(tunnel);
-  EXPECT_EQ(policy.forwarding, http::Forwarding::replace);
   EXPECT_EQ(policy.hop, base::Hop::access);
   EXPECT_EQ(policy.timeouts.connect, 15s);
   tunnel.spec = Frontend{.listen = {}, .zone = "z"};

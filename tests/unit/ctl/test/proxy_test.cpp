@@ -50,10 +50,10 @@ net::awaitable<void> echo(net::StreamPtr stream, std::shared_ptr<Steps> steps,
 struct TestProxy : testing::Test {
   net::StreamPtr through(Dial dial) {
     auto [client, server] = net::make_memory_pair(loop);
-    net::spawn(
-        loop, "proxy",
-        http::serve(std::move(server), std::make_shared<FixedEnds>(loop, std::move(dial)),
-                    std::make_shared<http::Policy>(), "id", std::make_shared<http::Drain>()));
+    net::spawn(loop, "proxy",
+               http::serve(std::move(server), std::make_shared<FixedEnds>(loop, std::move(dial)),
+                           std::make_shared<http::Policy>(), http::Client{}, "id",
+                           std::make_shared<http::Drain>()));
     return client;
   }
   Dial to_endpoint() {
