@@ -66,11 +66,6 @@ net::awaitable<Exchange::End> Exchange::proceed() {
   if (!to) {
     co_return co_await refuse(error_response(to.error()));
   }
-  if (!policy_.via.empty() && has_passed(request_, policy_.via)) {
-    co_return co_await refuse({508, policy_.hop, "loop_detected",
-                               "this request has been here before: what is shared leads back to "
-                               "this tunnel"});
-  }
   references_ = references_of(request_, *to, policy_);
   framing_ = *framing;
   if (framing_.body == BodyKind::chunked || framing_.length > 0) {
@@ -82,6 +77,12 @@ net::awaitable<Exchange::End> Exchange::proceed() {
   }
   route_ = std::move(*route);
   routed_ = true;
+  via_ = policy_.via_by_route && !policy_.via.empty() ? route_ + "." + policy_.via : policy_.via;
+  if (!via_.empty() && has_passed(request_, via_)) {
+    co_return co_await refuse({508, policy_.hop, "loop_detected",
+                               "this request has been here before: what is shared leads back to "
+                               "this tunnel"});
+  }
   if (request_.method == "OPTIONS" && !body_ &&
       request_.fields.find(Name::max_forwards) == std::string_view("0")) {
     co_return co_await answer_options();
@@ -140,6 +141,7 @@ net::awaitable<bool> Exchange::send(const Destination& to) {
                   .to = to,
                   .policy = policy_,
                   .client = connection_.who,
+                  .via = via_,
                   .upstream_authority = upstream_.authority});
   sent_ = true;
   const bool keep = !fresh_ && (upstream_.reused || upstream_.refusal);

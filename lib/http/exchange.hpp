@@ -103,6 +103,7 @@ class Exchange final : private net::EndWatcher {
   RequestFraming framing_;
   std::optional<References> references_;  // where the policy rewrites them
   std::string route_;
+  std::string via_;                    // our pseudonym on this route; empty: none
   bool routed_ = false;                // the head is a request that can be answered in order
   std::shared_ptr<RequestBody> body_;  // none: the request has no body
 

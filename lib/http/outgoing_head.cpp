@@ -34,7 +34,7 @@ void append_response_field(std::string& out, const Field& field, const Reference
 }  // namespace
 
 void append_request(std::string& out, const RequestHead& head, const Dispatch& dispatch) {
-  const auto& [framing, to, policy, client, upstream_authority] = dispatch;
+  const auto& [framing, to, policy, client, via, upstream_authority] = dispatch;
   out.append(head.method).append(" ").append(to.target).append(" HTTP/1.1\r\n");
   std::string_view host = to.authority.empty() ? upstream_authority : to.authority;
   if (policy.host_header) {
@@ -75,8 +75,8 @@ void append_request(std::string& out, const RequestHead& head, const Dispatch& d
   append_added(out, policy.request_headers);
   append_framing(out, framing.body, framing.length);
   append_forwarding(out, head, to, client);
-  if (!policy.via.empty()) {
-    append_via(out, head, policy.via);
+  if (!via.empty()) {
+    append_via(out, head, via);
   }
   if (!policy.peer_header.empty()) {
     append_field(out, policy.peer_header, client.peer);

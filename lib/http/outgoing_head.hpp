@@ -21,6 +21,7 @@ struct Dispatch {
   const Destination& to;
   const Policy& policy;
   const Client& client;
+  std::string_view via;                 ///< our pseudonym on this way; empty: none is written
   std::string_view upstream_authority;  ///< fills a missing Host
 };
 

@@ -50,9 +50,12 @@ struct Policy {
   std::string_view target_scheme = "http";  ///< what they get towards the upstream; static
   std::vector<HeaderRule> request_headers;
   std::vector<HeaderRule> response_headers;  ///< of final responses
-  /// Our pseudonym (RFC 9110 §7.6.3), the same for all ends of a tunnel; empty: no Via, and no
-  /// loop is seen.
+  /// Our pseudonym (RFC 9110 §7.6.3), the same for all connections of a tunnel; empty: no Via, and
+  /// no loop is seen.
   std::string via;
+  /// Where there are many routes each has a pseudonym of its own, "<route>.<via>": a request may
+  /// well come back on another one.
+  bool via_by_route = false;
   std::string peer_header;  ///< tells the target the client's peer; empty: none
   /// Date of a final response that came without one (http/date.hpp); null: none is added.
   std::string_view (*date)() = nullptr;

@@ -58,6 +58,7 @@ http::Policy policy_of(const Tunnel& tunnel) {
   policy.timeouts = timeouts_of(tunnel.spec);
   if (http.via) {
     policy.via = tunnel.uid;
+    policy.via_by_route = std::holds_alternative<Frontend>(tunnel.spec);
   }
   if (const auto* share = std::get_if<Share>(&tunnel.spec)) {
     policy.date = http::http_date_now;

@@ -68,6 +68,26 @@ def test_46_a_share_that_leads_back_to_its_own_access_is_a_loop(paths):
     assert int(listed["508"]) >= 1
 
 
+def test_46_a_share_may_ask_another_one_through_the_same_frontend_but_not_itself(paths):
+    """Two shares whose target is the frontend by which they are reached: one asks for "made"."""
+    paths.share("--public")
+    address = paths.frontend()
+    for name, asks in {"relay": "made", "ring": "ring"}.items():
+        paths.share(
+            "--public", "--host-header", f"{asks}.made.test",
+            name=name, target="http://" + address,
+        )  # fmt: skip
+    assert ask(address, host="Host: relay.made.test").status == 200
+    names = [via.split()[1] for via in paths.origin.one().values("via")]
+    front = paths.alpha.tunnel("made-frontend")["uid"]
+    assert len(names) == 4  # each share by its uid
+    assert names[0::2] == [f"relay.{front}", f"made.{front}"]
+    answer = ask(address, host="Host: ring.made.test")
+    assert answer.status == 508
+    assert b"has been here before" in answer.body
+    assert len(paths.origin.requests) == 1
+
+
 SPOOFED = (
     "X-Forwarded-For: 6.6.6.6",
     "X_Forwarded_For: 6.6.6.6",

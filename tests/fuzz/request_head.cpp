@@ -25,6 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                     .to = *to,
                     .policy = {},
                     .client = {.forwarding = forwarding, .address = "::1", .peer = {}},
+                    .via = "via",
                     .upstream_authority = "origin:1"});
     const auto again = fuzz::read<RequestParser, RequestHead>(out, out.size());
     // Fields of ours may carry the head over a limit; nothing else may be wrong with it.

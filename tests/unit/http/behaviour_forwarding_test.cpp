@@ -113,6 +113,24 @@ TEST_F(Behaviour46, WhatOnlyLooksLikeOurPseudonymIsNoLoop) {
   }
 }
 
+TEST_F(Behaviour46, OfManyRoutesOnlyTheSameOneAgainIsALoop) {
+  Policy policy = via("abc");
+  policy.via_by_route = true;
+  EXPECT_THAT(forwarded_by(policy, "Via: 1.1 other.test.abc, 1.1 abc\r\n"),
+              HasSubstr("Via: 1.1 other.test.abc, 1.1 abc\r\nVia: 1.1 app.test.abc\r\n"));
+  open(policy);
+  EXPECT_THAT(exchange("GET / HTTP/1.1\r\nHost: app.test\r\n"
+                       "Via: 1.1 app.test.abc, 1.1 other.test.abc\r\n\r\n"),
+              StartsWith("HTTP/1.1 508 Loop Detected\r\n"));
+}
+
+TEST_F(Behaviour46, ALoopEndsTheRequestAndNotTheConnection) {
+  open(via("abc"));
+  const std::string answer = exchange("GET / HTTP/1.1\r\nHost: h\r\nVia: 1.1 abc\r\n\r\n");
+  EXPECT_THAT(answer, AllOf(StartsWith("HTTP/1.1 508 "), Not(HasSubstr("Connection: close"))));
+  EXPECT_THAT(forwarded("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), HasSubstr("Via: 1.1 abc\r\n"));
+}
+
 TEST_F(Behaviour46, ConnectionCannotHideALoop) {
   EXPECT_THAT(forwarded_by(via("abc"), "Connection: Via\r\nVia: 1.1 x\r\n"),
               HasSubstr("Via: 1.1 x\r\n"));

@@ -26,6 +26,7 @@ std::string forward(const std::string& text, const Policy& policy = {}, const Cl
                   .to = *to,
                   .policy = policy,
                   .client = who,
+                  .via = policy.via,
                   .upstream_authority = "upstream:1"});
   return out;
 }

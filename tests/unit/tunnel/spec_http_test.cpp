@@ -217,8 +217,10 @@ TEST(PoliciesTest, WhatWasNotChosenIsTheDefaultOfItsKind) {
   policy = policy_of(tunnel);
   EXPECT_EQ(policy.hop, base::Hop::access);
   EXPECT_EQ(policy.timeouts.connect, 15s);
+  EXPECT_FALSE(policy.via_by_route);
   tunnel.spec = Frontend{.listen = {}, .zone = "z"};
   EXPECT_EQ(policy_of(tunnel).hop, base::Hop::frontend);
+  EXPECT_TRUE(policy_of(tunnel).via_by_route);
 }
 
 TEST(PoliciesTest, WhatWasChosenReachesTheEngine) {
