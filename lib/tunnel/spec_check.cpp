@@ -94,6 +94,8 @@ absl::Status check_header_name(const std::string& field, std::string_view name) 
   return absl::OkStatus();
 }
 
+bool is_control(unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; }
+
 absl::Status check_rules(const std::string& field, std::vector<http::HeaderRule>& rules) {
   if (rules.size() > kMaxHeaderRules) {
     return wrong(field, "has more than 64 rules");
@@ -107,8 +109,13 @@ absl::Status check_rules(const std::string& field, std::vector<http::HeaderRule>
     if (rule.value.size() > kMaxHeaderValueBytes) {
       return wrong(name + ".value", "is longer than 8192 bytes");
     }
-    if (rule.value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
-      return wrong(name + ".value", "contains CR, LF or NUL");
+    // RFC 9110 §5.5: what is no field-content. Servers drop such a field or refuse the message.
+    if (const auto control = std::ranges::find_if(rule.value, is_control);
+        control != rule.value.end()) {
+      return wrong(name + ".value",
+                   "contains a control character, the byte " +
+                       std::to_string(static_cast<unsigned char>(*control)) +
+                       "; visible characters, spaces and tabs are what a field can have");
     }
     if (rule.action == http::HeaderRule::Action::remove && !rule.value.empty()) {
       return wrong(name + ".value", "must be empty where the field is removed");

@@ -83,9 +83,13 @@ TEST(SpecHttpTest, AHeaderRuleIsATokenAndALine) {
   }
   EXPECT_THAT(with({Action::set, std::string(300, 'x'), ""}), HasSubstr("[1].name"));
   for (const std::string& value :
-       {std::string("a\rb"), std::string("a\nb"), std::string(1, '\0'), std::string(8193, 'x')}) {
+       {std::string("a\rb"), std::string("a\nb"), std::string(1, '\0'), std::string("\x1b[31m"),
+        std::string("a\x7f"), std::string("\x01"), std::string(8193, 'x')}) {
     EXPECT_THAT(with({Action::add, "X-A", value}), StartsWith("share.request_headers[1].value: "));
   }
+  EXPECT_EQ(with({Action::add, "X-A", "a\x7f"}),
+            "share.request_headers[1].value: contains a control character, the byte 127; visible "
+            "characters, spaces and tabs are what a field can have");
   EXPECT_EQ(with({Action::add, "X-A", std::string(8192, 'x')}), "");
   EXPECT_THAT(with({Action::remove, "X-A", "1"}), StartsWith("share.request_headers[1].value: "));
   Share spec = share();
