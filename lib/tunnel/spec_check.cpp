@@ -147,16 +147,10 @@ absl::Status check_trusted(const std::string& field, std::vector<std::string>& p
   return absl::OkStatus();
 }
 
-// Empty where HTTP/1.1 is spoken.
+// Empty where HTTP/1.1 may be spoken. To a tcp:// target it is, whenever the stream comes from an
+// access or a frontend that speaks it.
 std::string_view raw_name(const Target& target) {
-  switch (target.scheme) {
-    case Target::Scheme::tcp:
-      return "a tcp:// target";
-    case Target::Scheme::h2c:
-      return "an h2c:// target";
-    default:
-      return {};
-  }
+  return target.scheme == Target::Scheme::h2c ? "an h2c:// target" : std::string_view();
 }
 
 }  // namespace

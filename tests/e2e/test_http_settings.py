@@ -122,7 +122,7 @@ def test_every_field_comes_back_the_same_after_kill_9(programs):
         ("share", {"requestHeaders": [{"name": "X-A"}]}, "share.request_headers[0].action"),
         ("share", {"peerHeader": "a b"}, "share.peer_header"),
         ("share", {"hostHeader": ""}, "share.rewrite_references"),
-        ("share", {"target": "tcp://localhost:1"}, "share.host_header"),
+        ("share", {"target": "h2c://localhost:1"}, "share.host_header"),
         ("access", {"protocol": "PROTOCOL_TCP"}, "access.trusted_proxies"),
     ],
 )

@@ -131,6 +131,19 @@ TEST_F(PolicyTest, OneAgentDoesNotTakeAllPlacesOfAShare) {
       [&] { return Client(loop_, address(entry)).get("/", "a").starts_with("HTTP/1.1 200"); }));
 }
 
+TEST_F(PolicyTest, WhatAnHttpAccessBringsToATcpTargetIsHttp) {
+  Share spec{.service = "demo", .target = origin_.target("tcp"), .host_header = "app.internal"};
+  spec.request_headers = {{http::HeaderRule::Action::set, "X-Env", "test"}};
+  spec.http.limits.request_body_bytes = 3;
+  make(host_, "demo", spec);
+  const TunnelPtr entry = make(guest_, "demo-access", to_demo());
+  Client client(loop_, address(entry));
+  client.get("/", "a");
+  EXPECT_THAT(client.until("X-Env: "), HasSubstr("\nHost: app.internal\n"));
+  EXPECT_THAT(Client(loop_, address(entry)).get("/", "a", "Content-Length: 4\r\n"),
+              StartsWith("HTTP/1.1 413 "));
+}
+
 TEST_F(PolicyTest, AFullAccessOfRawBytesClosesAtOnce) {
   Origin origin(loop_, greeter());
   make(host_, "raw", Share{.service = "raw", .target = origin.target("tcp")});

@@ -125,29 +125,23 @@ TEST(SpecHttpTest, TrustedProxiesAreBlocksOfAddresses) {
 }
 
 TEST(SpecHttpTest, WhatMeansNothingForRawBytesIsRefusedInWords) {
-  for (const std::string target : {"tcp://localhost:1", "h2c://localhost:1"}) {
-    const std::string why =
-        ": means nothing for " +
-        std::string(target == "tcp://localhost:1" ? "a tcp:// target" : "an h2c:// target");
-    const auto check = [&](const std::string& field, const auto& choose) {
-      Share spec = share(target);
-      choose(spec);
-      EXPECT_THAT(refusal(spec), StartsWith(field + why));
-    };
-    check("share.host_header", [](Share& s) { s.host_header = "a"; });
-    check("share.rewrite_references", [](Share& s) { s.rewrite_references = true; });
-    check("share.request_headers", [](Share& s) { s.request_headers = {{Action::add, "A", ""}}; });
-    check("share.response_headers",
-          [](Share& s) { s.response_headers = {{Action::add, "A", ""}}; });
-    check("share.peer_header", [](Share& s) { s.peer_header = "A"; });
-    check("share.http.via", [](Share& s) { s.http.via = false; });
-    check("share.http.timeouts.head", [](Share& s) { s.http.timeouts.head = 1s; });
-    check("share.http.limits.head_bytes", [](Share& s) { s.http.limits.head_bytes = 4096; });
-    Share spec = share(target);
-    spec.http.timeouts.connect = 1s;
-    spec.http.limits = {.connections = 1, .connections_per_client = 1};
-    EXPECT_EQ(refusal(spec), "");
-  }
+  const auto check = [&](const std::string& field, const auto& choose) {
+    Share spec = share("h2c://localhost:1");
+    choose(spec);
+    EXPECT_THAT(refusal(spec), StartsWith(field + ": means nothing for an h2c:// target"));
+  };
+  check("share.host_header", [](Share& s) { s.host_header = "a"; });
+  check("share.rewrite_references", [](Share& s) { s.rewrite_references = true; });
+  check("share.request_headers", [](Share& s) { s.request_headers = {{Action::add, "A", ""}}; });
+  check("share.response_headers", [](Share& s) { s.response_headers = {{Action::add, "A", ""}}; });
+  check("share.peer_header", [](Share& s) { s.peer_header = "A"; });
+  check("share.http.via", [](Share& s) { s.http.via = false; });
+  check("share.http.timeouts.head", [](Share& s) { s.http.timeouts.head = 1s; });
+  check("share.http.limits.head_bytes", [](Share& s) { s.http.limits.head_bytes = 4096; });
+  Share of_http2 = share("h2c://localhost:1");
+  of_http2.http.timeouts.connect = 1s;
+  of_http2.http.limits = {.connections = 1, .connections_per_client = 1};
+  EXPECT_EQ(refusal(of_http2), "");
   Access spec{.service = "s", .listen = {}, .protocol = Protocol::tcp};
   spec.http.limits.connections_per_client = 1;
   EXPECT_EQ(refusal(spec), "");
@@ -156,6 +150,12 @@ TEST(SpecHttpTest, WhatMeansNothingForRawBytesIsRefusedInWords) {
   spec = {.service = "s", .listen = {}, .protocol = Protocol::tcp};
   spec.http.timeouts.idle = 1s;
   EXPECT_THAT(refusal(spec), StartsWith("access.http.timeouts.idle: means nothing"));
+}
+
+TEST(SpecHttpTest, ATcpTargetMayBeReachedByHttpSoItTakesAllOfHttpsSettings) {
+  Share spec = test::every_share();
+  spec.target = "tcp://localhost:1";
+  EXPECT_EQ(refusal(spec), "");
 }
 
 TEST(SpecHttpTest, EveryFieldCountsWhetherARequestIsTheSame) {
