@@ -10,9 +10,6 @@
 namespace simplon::ctl {
 namespace {
 
-// What the kernel's sockaddr_un holds.
-constexpr std::size_t kMaxSocketPath = 107;
-
 std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 bool valid_port(std::string_view text) {
@@ -38,30 +35,6 @@ std::string joined(const HostPort& at) {
   return (v6 ? "[" + at.host + "]" : at.host) + ":" + at.port;
 }
 
-Text url_target(std::string_view scheme, std::string_view rest, std::string_view default_port) {
-  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
-    if (slash + 1 != rest.size()) {
-      return std::unexpected("a target has no path: leave out " + in_quotes(rest.substr(slash)));
-    }
-    rest.remove_suffix(1);
-  }
-  std::string authority(rest);
-  const bool bracket = rest.starts_with('[');
-  const bool has_port = bracket ? rest.find("]:") != std::string_view::npos
-                                : rest.find(':') != std::string_view::npos;
-  if (!has_port && !default_port.empty()) {
-    authority += ":" + std::string(default_port);
-  }
-  const auto at = parse_host_port(authority);
-  if (!at) {
-    return std::unexpected(at.error());
-  }
-  if (at->port == "0") {
-    return std::unexpected("a target's port cannot be 0");
-  }
-  return std::string(scheme) + "://" + joined(*at);
-}
-
 }  // namespace
 
 std::expected<HostPort, std::string> parse_host_port(std::string_view typed) {
@@ -85,43 +58,13 @@ std::expected<HostPort, std::string> parse_host_port(std::string_view typed) {
   return HostPort{std::string(host), std::string(port)};
 }
 
-Text parse_target(std::string_view typed, std::string_view folder) {
-  if (all_digits(typed)) {
-    return url_target("http", "localhost:" + std::string(typed), {});
+std::string target_from(std::string_view typed, std::string_view folder) {
+  constexpr std::string_view kUnix = "unix:";
+  const std::string_view path = typed.substr(std::min(typed.size(), kUnix.size()));
+  if (!typed.starts_with(kUnix) || path.empty() || path.starts_with('/')) {
+    return std::string(typed);
   }
-  for (const auto& [scheme, port] : {std::pair<std::string_view, std::string_view>{"http", "80"},
-                                     {"https", "443"},
-                                     {"h2c", ""},
-                                     {"tcp", ""}}) {
-    if (typed.starts_with(scheme) && typed.substr(scheme.size()).starts_with("://")) {
-      return url_target(scheme, typed.substr(scheme.size() + 3), port);
-    }
-  }
-  if (typed.starts_with("unix:")) {
-    std::string_view path = typed.substr(5);
-    if (path.starts_with("///")) {
-      path.remove_prefix(2);
-    }
-    if (path.empty()) {
-      return std::unexpected("unix: needs the path of a socket");
-    }
-    auto absolute = (std::filesystem::path(folder) / path).lexically_normal().string();
-    if (absolute.size() > kMaxSocketPath) {
-      return std::unexpected("the path of a unix socket holds at most 107 bytes; " +
-                             in_quotes(absolute) + " has " + std::to_string(absolute.size()));
-    }
-    return "unix:" + absolute;
-  }
-  if (typed.find("://") != std::string_view::npos) {
-    return std::unexpected(in_quotes(typed.substr(0, typed.find("://"))) +
-                           " is not a kind of target; there are http, https, h2c, tcp and unix:");
-  }
-  if (auto at = url_target("http", typed, {})) {
-    return at;
-  }
-  return std::unexpected(in_quotes(typed) +
-                         " is not a target; write 3000, localhost:3000, http://host:port, "
-                         "https://host, h2c://host:port, tcp://host:port or unix:/path");
+  return std::string(kUnix) + (std::filesystem::path(folder) / path).lexically_normal().string();
 }
 
 Text parse_listen(std::string_view typed) {

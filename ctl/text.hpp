@@ -1,4 +1,4 @@
-// What people type: targets, listen addresses, durations. Pure functions; an error is a sentence
+// What people type: listen addresses, durations. Pure functions; an error is a sentence
 // for the person.
 #pragma once
 
@@ -12,10 +12,9 @@ namespace simplon::ctl {
 
 using Text = std::expected<std::string, std::string>;
 
-/// A share's target as the API wants it: "http://host:port", "https://host:port",
-/// "tcp://host:port" or "unix:/absolute/path". Shorthand: "3000", "host:3000", "http://host",
-/// "unix:relative.sock" (made absolute from `folder`).
-Text parse_target(std::string_view typed, std::string_view folder);
+/// A share's target as the agent, which runs in another folder, can read it: "unix:relative.sock"
+/// becomes absolute, from `folder`. All else is the agent's to read, or to refuse in words.
+std::string target_from(std::string_view typed, std::string_view folder);
 
 /// "address:port" to listen on; "9191" and "localhost:9191" mean the loopback.
 Text parse_listen(std::string_view typed);

@@ -235,12 +235,8 @@ void add_share(CLI::App& app, Context& context) {
   options->http.add_to(*command, true);
   command->callback([options, &context] {
     context.run = [options, &context]() -> Outcome {
-      auto target = parse_target(options->target, std::filesystem::current_path().string());
-      if (!target) {
-        return trouble(Exit::usage, "share: " + target.error());
-      }
       auto* share = options->tunnel.mutable_share();
-      share->set_target(*target);
+      share->set_target(target_from(options->target, std::filesystem::current_path().string()));
       share->set_service(options->service);
       share->set_overlay(options->overlay);
       share->set_public_(options->open_to_frontends);

@@ -68,11 +68,7 @@ net::awaitable<Outcome> serve_proxy(net::Loop& loop, std::shared_ptr<const Proxy
 }
 
 Answer<tunnel::Target> http_target(const std::string& typed) {
-  const auto text = parse_target(typed, std::filesystem::current_path().string());
-  if (!text) {
-    return trouble(Exit::usage, "--to: " + text.error());
-  }
-  auto target = tunnel::parse_target(*text);
+  auto target = tunnel::parse_target(target_from(typed, std::filesystem::current_path().string()));
   if (!target.ok()) {
     return trouble(Exit::usage, "--to: " + std::string(target.status().message()));
   }

@@ -8,6 +8,7 @@
 #include <absl/status/status.h>
 
 #include "net/endpoint.hpp"
+#include "tunnel/spec_check.hpp"
 
 namespace simplon::tunnel {
 namespace {
@@ -15,10 +16,8 @@ namespace {
 constexpr std::size_t kMaxHostBytes = 253;
 constexpr std::size_t kMaxSocketPathBytes = 107;  // sockaddr_un
 
-absl::Status wrong(std::string_view text, std::string_view why) {
-  std::string message = "\"";
-  message.append(text.substr(0, 200)).append("\" ").append(why);
-  return absl::InvalidArgumentError(message);
+absl::Status refused(std::string_view text, std::string_view why) {
+  return absl::InvalidArgumentError(quoted(text).append(why));
 }
 
 bool visible(std::string_view text) {
@@ -61,26 +60,26 @@ bool has_port(std::string_view authority) {
 absl::StatusOr<Target> parse_authority(Target::Scheme scheme, std::string_view authority,
                                        std::string_view text) {
   if (authority.empty()) {
-    return wrong(text, "has no host after its scheme");
+    return refused(text, "has no host after its scheme");
   }
   std::string with_port(authority);
   if (!has_port(authority)) {
     if (default_port(scheme) == 0) {
-      return wrong(text, "has no port");
+      return refused(text, "has no port; write host:port");
     }
     with_port += ':';
     with_port += std::to_string(default_port(scheme));
   }
   const auto endpoint = net::parse_endpoint(with_port);
   if (!endpoint || endpoint->port == 0) {
-    return wrong(text, "has no port between 1 and 65535 after its host");
+    return refused(text, "has no port between 1 and 65535 after its host");
   }
   Target target{.scheme = scheme, .host = endpoint->host, .port = endpoint->port, .path = {}};
   if (target.host.empty()) {
     target.host = "localhost";
   }
   if (!host_like(target.host)) {
-    return wrong(text, "has no valid host name");
+    return refused(text, "has no valid host name");
   }
   return target;
 }
@@ -109,7 +108,7 @@ std::string Target::text() const {
 
 absl::StatusOr<Target> parse_target(std::string_view text) {
   if (text.empty()) {
-    return absl::InvalidArgumentError("is missing: say what to share, such as \"localhost:3000\"");
+    return absl::InvalidArgumentError("is missing: say what to share, such as 3000");
   }
   if (text.starts_with("unix:")) {
     std::string_view path = text.substr(5);
@@ -117,16 +116,16 @@ absl::StatusOr<Target> parse_target(std::string_view text) {
       path.remove_prefix(2);  // unix:///path
     }
     if (!path.starts_with('/') || path.size() < 2 || !printable(path)) {
-      return wrong(text, "has no absolute path after \"unix:\"");
+      return refused(text, "has no absolute path after \"unix:\"");
     }
     if (path.size() > kMaxSocketPathBytes) {
-      return wrong(text, "has a path of more than 107 bytes, more than a socket's address holds");
+      return refused(text, "has a path of more than 107 bytes, more than a socket's address holds");
     }
     return Target{
         .scheme = Target::Scheme::unix_http, .host = {}, .port = 0, .path = std::string(path)};
   }
   if (!visible(text)) {
-    return wrong(text, "contains spaces or control characters");
+    return refused(text, "contains spaces or control characters");
   }
   if (std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; })) {
     return parse_authority(Target::Scheme::http, std::string(":").append(text), text);
@@ -143,16 +142,19 @@ absl::StatusOr<Target> parse_target(std::string_view text) {
         authority.remove_suffix(1);
       }
       if (authority.find_first_of("/?#@") != std::string_view::npos) {
-        return wrong(text, "has more than a scheme, a host and a port");
+        return refused(text,
+                       "has more than a scheme, a host and a port, of which a target is made");
       }
       return parse_authority(scheme, authority, text);
     }
   }
   if (text.contains("://")) {
-    return wrong(text, "has a scheme that is none of http, https, h2c, tcp, unix");
+    return refused(text, "is not a kind of target; there are http, https, h2c, tcp and unix");
   }
   if (!has_port(text)) {
-    return wrong(text, "is neither a port, nor host:port, nor a URL");
+    return refused(text,
+                   "is not a target; write 3000, localhost:3000, http://host:port, https://host, "
+                   "h2c://host:port, tcp://host:port or unix:/path");
   }
   return parse_authority(Target::Scheme::http, text, text);
 }

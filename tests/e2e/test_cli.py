@@ -27,9 +27,6 @@ def test_what_is_not_there_is_exit_4(agent):
         [],
         ["nonsense"],
         ["share"],
-        ["share", "99999"],
-        ["share", "ftp://x"],
-        ["share", "http://"],
         ["share", "3000", "--label", "novalue"],
         ["access"],
         ["access", "demo", "--listen", "nowhere"],
@@ -90,6 +87,17 @@ def test_a_target_has_short_forms(agent):
         made = agent.json("share", typed)
         assert made["share"]["target"] == stored
         assert made["name"]
+
+
+def test_what_is_no_target_is_exit_2_in_words(agent):
+    for typed, words in {
+        "99999": "port",
+        "ftp://x": "there are http, https, h2c, tcp and unix",
+        "http://": "host",
+        "localhost": "localhost:3000",
+    }.items():
+        agent.ctl("share", typed).failed(2, f'share.target: "{typed}" ', words)
+    assert agent.tunnels() == []
 
 
 def test_a_foreground_share_is_gone_after_ctrl_c(programs, agent, endpoint):

@@ -44,7 +44,6 @@ TEST(CommandLine, WhatMakesNoSenseIsUsageAndOneLineSaysWhy) {
       {"frobnicate"},
       {"share"},
       {"share", "3000", "4000"},
-      {"share", "99999"},
       {"share", "3000", "--label", "x"},
       {"share", "3000", "--bogus"},
       {"access"},

@@ -9,6 +9,7 @@
 namespace simplon::tunnel {
 namespace {
 
+using testing::HasSubstr;
 using testing::StartsWith;
 
 std::string text_of(std::string_view text) {
@@ -31,16 +32,47 @@ TEST(TargetTest, PeopleMayAbbreviate) {
 }
 
 TEST(TargetTest, NonsenseIsRefusedWithAReason) {
-  for (const std::string text :
-       {"", "0", "65536", "99999999999999999999", "localhost", "localhost:", "localhost:x",
-        "ftp://a:1", "tcp://db", "http://", "http://a/b", "http://u@a", "http://a b", "a\n:1",
-        "unix:", "unix:/", "unix:relative", "http://[::1", "http://a:1:2:3x"}) {
+  for (const std::string text : {"",
+                                 "0",
+                                 "65536",
+                                 "99999999999999999999",
+                                 "localhost",
+                                 "localhost:",
+                                 "localhost:x",
+                                 "ftp://a:1",
+                                 "tcp://db",
+                                 "http://",
+                                 "http://a/b",
+                                 "http://u@a",
+                                 "http://a b",
+                                 "a\n:1",
+                                 "unix:",
+                                 "unix:/",
+                                 "unix:relative",
+                                 "http://[::1",
+                                 "http://a:1:2:3x",
+                                 "http://x:0",
+                                 "http://x:y",
+                                 "http://::1",
+                                 "x y:1",
+                                 "http://x:1\r\nHost: y",
+                                 "-1",
+                                 "[::1:3000",
+                                 "http://x?y",
+                                 "unix:/a\nb"}) {
     EXPECT_FALSE(parse_target(text).ok()) << text;
   }
   EXPECT_FALSE(parse_target("h2c://rpc").ok()) << "HTTP/2 has no usual port without TLS";
   EXPECT_FALSE(parse_target("unix:/" + std::string(200, 'x')).ok());
   EXPECT_FALSE(parse_target("http://" + std::string(300, 'x')).ok());
   EXPECT_FALSE(parse_target(std::string_view("unix:/a\0b", 9)).ok());
+}
+
+TEST(TargetTest, ARefusalSaysWhatToWrite) {
+  EXPECT_THAT(text_of("localhost"), HasSubstr("write 3000, localhost:3000, http://host:port"));
+  EXPECT_THAT(text_of("ftp://x:1"), HasSubstr("there are http, https, h2c, tcp and unix"));
+  EXPECT_EQ(text_of("tcp://db"), "\"tcp://db\" has no port; write host:port");
+  EXPECT_THAT(text_of("\x1b[31m"), StartsWith("\"?[31m\" contains"));
 }
 
 std::string refusal(Tunnel tunnel) { return std::string(normalize(tunnel).message()); }
