@@ -109,6 +109,8 @@ struct ListenOptions {
   bool allow_frontends = false;  ///< `public`: streams from frontends are taken
   /// What a stream is for whose dialer does not say it, because it is another program.
   StreamKind unsaid = StreamKind::http;
+  /// Nobody chose the name: an overlay where names are scarce makes one of its own (known_as).
+  bool any_name = false;
 };
 
 /// A service that we host. Destroying it withdraws the service; streams that it delivered live on.

@@ -100,7 +100,7 @@ void Controller::Impl::next_site() { at_ = (at_ + 1) % sites_.size(); }
 
 std::string Controller::Impl::explained(const ApiError& error) const {
   const bool certificate =
-      error.code == Errc::bad_certificate || (error.status == 401 && error.name != "SECOND_FACTOR");
+      error.name == kCertificateRefused || (error.status == 401 && error.name != "SECOND_FACTOR");
   const auto gap = certificate ? chain_gap(options.identity) : std::nullopt;
   return gap ? absl::StrCat(error.words, "; ", *gap) : error.words;
 }

@@ -139,6 +139,9 @@ net::awaitable<std::expected<net::StreamPtr, ApiError>> RestClient::connect(
     co_return std::unexpected(
         self->lost(transport.error(), "not reached: " + transport.error().message()));
   }
+  if (!self->tls_) {
+    co_return *std::move(transport);
+  }
   std::string why;
   const std::string host = self->server_.host;
   auto stream = co_await net::tls_connect(*std::move(transport), self->tls_, host, deadline, &why);

@@ -1,4 +1,5 @@
-// Requests to one HTTPS server: HTTP/1.1 over our TLS stream, connections kept and used again.
+// Requests to one HTTPS server, or on this host an HTTP one: connections are kept and used again.
+// connections kept and used again.
 //
 // Ownership: shared with the exchanges that are under way. Everything is for its loop.
 // Cancellation: close() ends the exchanges that are under way, with `closed`.
@@ -36,7 +37,7 @@ struct RestRequest {
 
 class RestClient : public std::enable_shared_from_this<RestClient> {
  public:
-  /// `tls` speaks http/1.1 (rest_tls).
+  /// `tls` speaks http/1.1; null: without TLS.
   RestClient(net::Loop& loop, net::Endpoint server, std::shared_ptr<const net::TlsContext> tls);
   ~RestClient();
   RestClient(const RestClient&) = delete;
