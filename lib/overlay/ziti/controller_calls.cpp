@@ -153,13 +153,14 @@ net::awaitable<Controller::Impl::Outcome<void>> Controller::Impl::refresh(Self s
 net::awaitable<Controller::Impl::Outcome<Service>> Controller::Impl::service(
     Self self, std::string name, net::TimePoint deadline) {
   const auto asked = self->loop.now();
+  bool listed_here = false;
   for (;;) {
     const auto found = self->services_.find(name);
     if (self->listed_once_ && found != self->services_.end()) {
       co_return found->second;
     }
     // A list that began after we asked is the answer.
-    if (self->listed_once_ && self->listed_at_ > asked && !self->listing_) {
+    if (self->listed_once_ && (listed_here || self->listed_at_ > asked) && !self->listing_) {
       co_return std::unexpected(failure(
           Errc::no_such_service,
           absl::StrCat("the network shows this identity no service \"", printable(name),
@@ -178,6 +179,7 @@ net::awaitable<Controller::Impl::Outcome<Service>> Controller::Impl::service(
       co_await net::sleep_until(self->loop, next);
       continue;
     }
+    listed_here = !self->listing_;
     if (auto refreshed = co_await refresh(self, deadline); !refreshed) {
       co_return std::unexpected(std::move(refreshed.error()));
     }
