@@ -94,8 +94,11 @@ class ScriptedNetwork {
         return scripted;
       }
     }
+    const std::string bearer = call.header("authorization");
+    const std::string login =
+        bearer.starts_with("Bearer ") ? bearer.substr(7) : call.header("zt-session");
     if (call.method != "POST" || call.path() != "/edge/client/v1/sessions" ||
-        !controller.logins.contains(call.header("zt-session"))) {
+        !controller.logins.contains(login)) {
       return std::nullopt;
     }
     const std::string id = call.parsed().value("serviceId", "");
