@@ -80,6 +80,7 @@ std::vector<ZitiDetails::RouterInfo> RouterBook::routers() const {
     }
   }
   std::vector<ZitiDetails::RouterInfo> list;
+  list.reserve(out.size());
   for (auto& [key, router] : out) {
     list.push_back(std::move(router));
   }

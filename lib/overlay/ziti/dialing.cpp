@@ -39,12 +39,16 @@ Failure typed(Failure failure) {
   return failure;
 }
 
-// What a dial tries once each.
+// A router that does not take the login is asked again with it, and then with a new one.
+constexpr int kLogins = 3;
+
+// What a dial has tried.
 struct Tries {
   bool session = false;
   bool router = false;
   bool routers = false;
   bool again = false;
+  int login = 0;
 };
 
 bool once(bool& tried) { return !std::exchange(tried, true); }
@@ -102,7 +106,12 @@ net::awaitable<std::expected<Dialed, Refusal>> Dialing::dial(std::shared_ptr<Dia
     }
     const EdgeError& error = stream.error();
     last = dial_refusal(error, service);
-    if (error.kind == Kind::link_lost || error.kind == Kind::login_refused) {
+    if (error.kind == Kind::login_refused) {
+      self->known_.erase(service);
+      if (++tries.login < kLogins) {
+        continue;
+      }
+    } else if (error.kind == Kind::link_lost) {
       lost.push_back((*channel)->router());
       if (once(tries.router)) {
         continue;
