@@ -146,6 +146,26 @@ class AgentService final : public v1::Agent::CallbackService {
         });
   }
 
+  // Of what the request holds nothing is logged.
+  Reactor* AddOverlay(Context* context, const v1::AddOverlayRequest* request,
+                      v1::Overlay* out) override {
+    return calls_.run(
+        context, "simplon.v1.Agent/AddOverlay", [request, out](Agent& agent, Reply reply) {
+          auto source = from_message(*request);
+          if (!source.ok()) {
+            return reply(source.status());
+          }
+          agent.overlays().add(
+              std::move(*source), request->name(), request->replace(),
+              [out, reply = std::move(reply)](const absl::StatusOr<OverlayInfo>& added) mutable {
+                if (added.ok()) {
+                  *out = to_message(*added);
+                }
+                reply(added.status());
+              });
+        });
+  }
+
   Reactor* ListOverlays(Context* context, const v1::ListOverlaysRequest*,
                         v1::ListOverlaysResponse* out) override {
     return calls_.run(context, "simplon.v1.Agent/ListOverlays", [out](Agent& agent, Reply reply) {

@@ -16,6 +16,7 @@ constexpr std::array kRules{
     Rule{"simplon.v1.Agent/DeleteTunnel", unix_socket, Role::operator_},
     Rule{"simplon.v1.Agent/SetLogLevel", unix_socket, Role::operator_},
     Rule{"simplon.v1.Agent/JoinOverlay", unix_socket, Role::admin},
+    Rule{"simplon.v1.Agent/AddOverlay", unix_socket, Role::admin},
     Rule{"simplon.v1.Agent/RemoveOverlay", unix_socket, Role::admin},
     Rule{"simplon.v1.Hub/CreateInvitation", unix_socket, Role::admin},
     Rule{"simplon.v1.Hub/SignIdentity", unix_socket, Role::admin},

@@ -21,13 +21,20 @@ void sync_folder(const std::filesystem::path& folder) {
   }
 }
 
+absl::Status check_name(const std::string& name) {
+  return overlay::valid_service_name(name)
+             ? absl::OkStatus()
+             : absl::InvalidArgumentError("name: " + in_quotes(name.substr(0, 80)) +
+                                          " is not one DNS label (at most 63 of a-z, 0-9, -)");
+}
+
 absl::Status under_way() {
   return absl::AbortedError("another change of this agent's overlays is under way; try again");
 }
 
 }  // namespace
 
-absl::Status Overlays::may_take(const std::string& name, bool replace) {
+absl::Status Overlays::may_take(const std::string& name, bool replace) const {
   const Entry* present = find(name);
   if (present == nullptr) {
     return members_.size() < kMaxOverlays
@@ -49,8 +56,10 @@ absl::Status Overlays::may_take(const std::string& name, bool replace) {
   } else if (!present->failed.empty()) {
     why = "the overlay " + in_quotes(name) + " of this agent does not work: " + present->failed;
   } else if (!present->own_hub) {
-    why = "this agent is already a member of a network that it calls " + in_quotes(name) + ", as " +
-          in_quotes(overlay::name_of(present->file));
+    why = "this agent is already a member of a network that it calls " + in_quotes(name);
+    if (const auto self = present->entrance.network->self(); !self.empty()) {
+      why += ", as " + in_quotes(self);
+    }
   } else {
     return absl::OkStatus();
   }
@@ -60,20 +69,20 @@ absl::Status Overlays::may_take(const std::string& name, bool replace) {
       "and tunnels (--replace)");
 }
 
+absl::Status Overlays::begin(const std::string& name, bool replace) const {
+  return change_ ? under_way() : may_take(name, replace);
+}
+
 void Overlays::join(const std::string& text, const std::string& wanted, bool replace, Joined done) {
   const std::string name = wanted.empty() ? kDefaultOverlay : wanted;
-  if (!overlay::valid_service_name(name)) {
-    return done(absl::InvalidArgumentError("name: " + in_quotes(name.substr(0, 80)) +
-                                           " is not one DNS label (at most 63 of a-z, 0-9, -)"));
+  if (auto status = check_name(name); !status.ok()) {
+    return done(status);
   }
   auto token = overlay::parse_token(text);
   if (!token.ok()) {
     return done(absl::InvalidArgumentError("token: " + std::string(token.status().message())));
   }
-  if (change_) {
-    return done(under_way());
-  }
-  if (auto status = may_take(name, replace); !status.ok()) {
+  if (auto status = begin(name, replace); !status.ok()) {
     return done(status);
   }
   if (hub_ != nullptr) {
@@ -84,23 +93,38 @@ void Overlays::join(const std::string& text, const std::string& wanted, bool rep
           "token: this is an invitation of this agent's own hub; use it on the other host"));
     }
   }
-  change_ = Change{.name = name, .replace = replace, .joined = std::move(done)};
-  net::spawn(control_, "join", enroll(&control_, std::move(*token), this, alive_));
+  start_change(std::move(*token), name, replace, std::move(done));
 }
 
-// `self` may be gone when the hub has answered: `alive` tells.
-net::awaitable<void> Overlays::enroll(net::Loop* loop, overlay::Token token, Overlays* self,
-                                      std::weak_ptr<char> alive) {
-  const auto deadline = loop->now() + overlay::kEnrollDeadline;
-  auto identity = co_await overlay::enroll(*loop, std::move(token), deadline);
+void Overlays::add(Source source, const std::string& name, bool replace, Joined done) {
+  auto status = check_name(name);
+  if (status.ok()) {
+    status = begin(name, replace);
+  }
+  if (!status.ok()) {
+    return done(status);
+  }
+  start_change(std::move(source), name, replace, std::move(done));
+}
+
+void Overlays::start_change(Source source, const std::string& name, bool replace, Joined done) {
+  change_ = Change{.name = name, .replace = replace, .joined = std::move(done)};
+  net::spawn(control_, "join",
+             change(&control_, std::move(source), staged_file_of(name), this, alive_));
+}
+
+// `self` may be gone when the network has answered: `alive` tells.
+net::awaitable<void> Overlays::change(net::Loop* loop, Source source, std::filesystem::path staged,
+                                      Overlays* self, std::weak_ptr<char> alive) {
+  auto membership = co_await obtain(loop, std::move(source), std::move(staged));
   if (!alive.expired()) {
-    self->enrolled(std::move(identity));
+    self->obtained(std::move(membership));
   }
 }
 
-void Overlays::enrolled(absl::StatusOr<overlay::IdentityFile> identity) {
+void Overlays::obtained(absl::StatusOr<overlay::Membership> membership) {
   const std::string name = change_->name;
-  absl::Status status = identity.status();
+  absl::Status status = membership.status();
   if (status.ok()) {
     // A tunnel may have come meanwhile.
     status = may_take(name, change_->replace);
@@ -108,7 +132,7 @@ void Overlays::enrolled(absl::StatusOr<overlay::IdentityFile> identity) {
   if (status.ok()) {
     // Before anything is deleted for it. Not yet the membership: should this process end now, the
     // tunnels of the overlay that it replaces would start in the new network.
-    status = overlay::save_membership(*identity, staged_file_of(name), true);
+    status = overlay::save_membership(*membership, staged_file_of(name), true);
   }
   if (!status.ok()) {
     return end_change()(status);
@@ -116,9 +140,9 @@ void Overlays::enrolled(absl::StatusOr<overlay::IdentityFile> identity) {
   // Tunnels that wait for an overlay of that name, which is not there, get it.
   if (find(name) == nullptr) {
     status = settle(name);
-    return status.ok() ? enter(name, std::move(*identity)) : end_change()(status);
+    return status.ok() ? enter(name, std::move(*membership)) : end_change()(status);
   }
-  give_up(name, [this, name, left = std::move(*identity)](absl::Status given_up) mutable {
+  give_up(name, [this, name, left = std::move(*membership)](absl::Status given_up) mutable {
     if (given_up.ok()) {
       given_up = settle(name);
     }
@@ -142,9 +166,11 @@ absl::Status Overlays::settle(const std::string& name) {
 
 void Overlays::enter(const std::string& name, overlay::Membership file) {
   const auto addresses = overlay::addresses_of(file);
-  base::log().info("joined the network of {} as {}, called {} here",
-                   addresses.empty() ? "?" : addresses.front(), overlay::name_of(file), name);
-  add({.name = name, .file = std::move(file), .network = nullptr, .failed = {}});
+  const std::string self = overlay::name_of(file);
+  base::log().info("joined the network of {}{}{}, called {} here",
+                   addresses.empty() ? "?" : addresses.front(), self.empty() ? "" : " as ", self,
+                   name);
+  bring_up({.name = name, .file = std::move(file), .failed = {}});
   end_change()(info(members_.back()));
 }
 

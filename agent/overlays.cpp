@@ -48,13 +48,11 @@ absl::Status Overlays::start() {
   for (const std::string& name : names) {
     auto file = overlay::load_membership(file_of(name));
     if (file.ok()) {
-      add({.name = name, .file = std::move(*file), .network = nullptr, .failed = {}});
+      bring_up({.name = name, .file = std::move(*file), .failed = {}});
     } else {
       base::log().error("overlay {}: {}", name, std::string(file.status().message()));
-      members_.push_back({.name = name,
-                          .file = {},
-                          .network = nullptr,
-                          .failed = std::string(file.status().message())});
+      members_.push_back(
+          {.name = name, .file = {}, .failed = std::string(file.status().message())});
     }
   }
   return start_own_hub();
@@ -80,27 +78,23 @@ absl::Status Overlays::start_own_hub() {
     return identity.status();
   }
   hub_ = std::move(*hub);
-  add({.name = kDefaultOverlay,
-       .file = std::move(*identity),
-       .network = nullptr,
-       .failed = {},
-       .own_hub = true});
+  bring_up({.name = kDefaultOverlay, .file = std::move(*identity), .failed = {}, .own_hub = true});
   return absl::OkStatus();
 }
 
-void Overlays::add(Entry entry) {
-  auto network = overlay::enter(control_, entry.file, loops_);
-  if (network.ok()) {
-    entry.network = std::move(*network);
-    supervisor_.add_overlay(entry.name, *entry.network);
+void Overlays::bring_up(Entry entry) {
+  auto entrance = overlay::enter(control_, entry.file, loops_);
+  if (entrance.ok()) {
+    entry.entrance = std::move(*entrance);
+    supervisor_.add_overlay(entry.name, *entry.entrance.network);
   } else {
-    entry.failed = std::string(network.status().message());
+    entry.failed = std::string(entrance.status().message());
     base::log().error("overlay {}: {}", entry.name, entry.failed);
   }
   members_.push_back(std::move(entry));
 }
 
-Overlays::Entry* Overlays::find(const std::string& name) {
+const Overlays::Entry* Overlays::find(const std::string& name) const {
   const auto found = std::ranges::find(members_, name, &Entry::name);
   return found == members_.end() ? nullptr : &*found;
 }
@@ -119,10 +113,15 @@ OverlayInfo Overlays::info(const Entry& entry) const {
                   .identity = overlay::name_of(entry.file),
                   .hub = entry.own_hub,
                   .link = {},
-                  .addresses = overlay::addresses_of(entry.file)};
-  if (entry.network != nullptr) {
-    out.kind = entry.network->kind();
-    out.link = entry.network->status();
+                  .addresses = overlay::addresses_of(entry.file),
+                  .ziti = {}};
+  if (const auto& network = entry.entrance.network; network != nullptr) {
+    out.kind = network->kind();
+    out.identity = network->self();
+    out.link = network->status();
+    if (entry.entrance.details) {
+      out.ziti = entry.entrance.details();
+    }
   } else {
     out.link = {.state = overlay::LinkState::down, .since = {}, .last_error = entry.failed};
   }

@@ -15,6 +15,7 @@
 #include <absl/status/statusor.h>
 
 #include "agent/options.hpp"
+#include "agent/overlay_source.hpp"
 #include "agent/state_dir.hpp"
 #include "overlay/embedded/enroll.hpp"
 #include "overlay/embedded/hub.hpp"
@@ -35,6 +36,7 @@ struct OverlayInfo {
   bool hub = false;
   overlay::LinkStatus link;
   std::vector<std::string> addresses;
+  std::optional<overlay::ziti::ZitiDetails> ziti;
 };
 
 class Overlays {
@@ -52,6 +54,8 @@ class Overlays {
   /// INVALID_ARGUMENT, FAILED_PRECONDITION (that overlay is in use), ABORTED (another change is
   /// under way), or what the hub says.
   void join(const std::string& token, const std::string& name, bool replace, Joined done);
+  /// The same for a network of any other kind; besides, what obtain() says.
+  void add(Source source, const std::string& name, bool replace, Joined done);
   /// NOT_FOUND, FAILED_PRECONDITION, ABORTED.
   void remove(const std::string& name, bool force, Removed done);
 
@@ -67,22 +71,24 @@ class Overlays {
   struct Entry {
     std::string name;
     overlay::Membership file;
-    std::unique_ptr<overlay::Network> network;  // null: `failed` says why
+    overlay::Entrance entrance{};  // no network: `failed` says why
     std::string failed;
     bool own_hub = false;
   };
 
-  Entry* find(const std::string& name);
+  const Entry* find(const std::string& name) const;
   std::filesystem::path file_of(const std::string& name) const;
   absl::Status start_own_hub();
-  void add(Entry entry);
+  void bring_up(Entry entry);
   OverlayInfo info(const Entry& entry) const;
   /// A new identity waits here until the tunnels of the overlay that it replaces are gone.
   std::filesystem::path staged_file_of(const std::string& name) const;
-  absl::Status may_take(const std::string& name, bool replace);
-  static net::awaitable<void> enroll(net::Loop* loop, overlay::Token token, Overlays* self,
-                                     std::weak_ptr<char> alive);
-  void enrolled(absl::StatusOr<overlay::IdentityFile> identity);
+  absl::Status may_take(const std::string& name, bool replace) const;
+  absl::Status begin(const std::string& name, bool replace) const;
+  void start_change(Source source, const std::string& name, bool replace, Joined done);
+  static net::awaitable<void> change(net::Loop* loop, Source source, std::filesystem::path staged,
+                                     Overlays* self, std::weak_ptr<char> alive);
+  void obtained(absl::StatusOr<overlay::Membership> membership);
   /// Deletes its tunnels; no new ones come until end_change(). With an error it stays as it is.
   void give_up(const std::string& name, Removed done);
   /// Makes the staged identity the membership.

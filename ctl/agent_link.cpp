@@ -1,6 +1,5 @@
 #include "ctl/agent_link.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -12,6 +11,7 @@
 
 #include "base/paths.hpp"
 #include "ctl/http_options.hpp"
+#include "ctl/text.hpp"
 
 namespace simplon::ctl {
 namespace {
@@ -32,22 +32,6 @@ int probe(const std::string& path) {
       ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
   ::close(fd);
   return error;
-}
-
-// As a shell takes it back as one word.
-std::string shell_word(const std::string& value) {
-  const bool plain = std::ranges::all_of(value, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("/._-+:@%,=").find(c) != std::string_view::npos;
-  });
-  if (plain) {
-    return value;
-  }
-  std::string out = "'";
-  for (const char c : value) {
-    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return out + "'";
 }
 
 std::string start_command(const Context& context) {

@@ -139,6 +139,7 @@ void build(CLI::App& app, Context& context) {
   add_resource_commands(app, context);
   add_agent_commands(app, context);
   add_overlay_commands(app, context);
+  add_membership_commands(app, context);
   add_identity_commands(app, context);
   add_test_commands(app, context);
   add_help(app, context);

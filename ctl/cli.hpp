@@ -22,12 +22,13 @@ struct Context {
   std::function<Outcome()> run;
 };
 
-void add_tunnel_commands(CLI::App& app, Context& context);    // share, access, frontend
-void add_resource_commands(CLI::App& app, Context& context);  // list, get, delete
-void add_agent_commands(CLI::App& app, Context& context);     // status, version, log-level
-void add_overlay_commands(CLI::App& app, Context& context);   // hub invite, join
-void add_identity_commands(CLI::App& app, Context& context);  // identity create
-void add_test_commands(CLI::App& app, Context& context);      // test endpoint, websocket, proxy
+void add_tunnel_commands(CLI::App& app, Context& context);      // share, access, frontend
+void add_resource_commands(CLI::App& app, Context& context);    // list, get, delete
+void add_agent_commands(CLI::App& app, Context& context);       // status, version, log-level
+void add_overlay_commands(CLI::App& app, Context& context);     // hub invite, join
+void add_membership_commands(CLI::App& app, Context& context);  // overlay add, list, get, remove
+void add_identity_commands(CLI::App& app, Context& context);    // identity create
+void add_test_commands(CLI::App& app, Context& context);        // test endpoint, websocket, proxy
 
 /// The whole tree; `app` and `context` live as long as it is used.
 void build(CLI::App& app, Context& context);

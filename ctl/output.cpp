@@ -12,17 +12,6 @@ namespace {
 
 using Clock = std::chrono::system_clock;
 
-// "PHASE_ACTIVE" → "active".
-std::string lowered(std::string name, std::string_view prefix) {
-  if (name.starts_with(prefix)) {
-    name.erase(0, prefix.size());
-  }
-  std::ranges::transform(name, name.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return name == "unspecified" ? "unknown" : name;
-}
-
 std::string state_of(const v1::TunnelStatus::Hop& hop) {
   return lowered(v1::TunnelStatus::Hop::State_Name(hop.state()), "STATE_");
 }
@@ -41,15 +30,6 @@ std::string to_what(const v1::Tunnel& tunnel) {
   return {};
 }
 
-std::string joined(const auto& values) {
-  std::string out;
-  for (const auto& value : values) {
-    out += out.empty() ? "" : ", ";
-    out += value;
-  }
-  return out;
-}
-
 std::string labels(const v1::Tunnel& tunnel) {
   std::vector<std::string> pairs;
   for (const auto& [key, value] : tunnel.labels()) {
@@ -57,7 +37,7 @@ std::string labels(const v1::Tunnel& tunnel) {
     pair.append("=").append(value);
   }
   std::ranges::sort(pairs);
-  return joined(pairs);
+  return joined({pairs.begin(), pairs.end()});
 }
 
 }  // namespace
@@ -74,6 +54,16 @@ std::string to_json(const google::protobuf::Message& message) {
     out += '\n';
   }
   return out;
+}
+
+std::string lowered(std::string name, std::string_view prefix) {
+  if (name.starts_with(prefix)) {
+    name.erase(0, prefix.size());
+  }
+  std::ranges::transform(name, name.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return name == "unspecified" ? "unknown" : name;
 }
 
 std::string kind_of(const v1::Tunnel& tunnel) {
@@ -94,11 +84,27 @@ std::string phase_of(const v1::Tunnel& tunnel) {
   return lowered(v1::TunnelStatus::Phase_Name(tunnel.status().phase()), "PHASE_");
 }
 
-std::string address_of(const v1::Tunnel& tunnel) {
-  if (tunnel.has_share()) {
-    return tunnel.share().service().empty() ? tunnel.name() : tunnel.share().service();
+std::string service_of(const v1::Tunnel& tunnel) {
+  if (!tunnel.has_share()) {
+    return tunnel.access().service();
   }
-  return tunnel.status().url();
+  if (!tunnel.status().known_as().empty()) {
+    return tunnel.status().known_as();
+  }
+  return tunnel.share().service().empty() ? tunnel.name() : tunnel.share().service();
+}
+
+std::string address_of(const v1::Tunnel& tunnel) {
+  return tunnel.status().url().empty() ? service_of(tunnel) : tunnel.status().url();
+}
+
+std::string joined(const google::protobuf::RepeatedPtrField<std::string>& values) {
+  std::string out;
+  for (const auto& value : values) {
+    out += out.empty() ? "" : ", ";
+    out += value;
+  }
+  return out;
 }
 
 std::string age(const google::protobuf::Timestamp& since, Clock::time_point now) {
@@ -130,11 +136,11 @@ std::string tunnel_details(const v1::Tunnel& tunnel, Clock::time_point now) {
   const auto& status = tunnel.status();
   const auto& counters = status.counters();
   std::vector<std::pair<std::string, std::string>> values{
-      {"name", tunnel.name()},       {"kind", kind_of(tunnel)}, {"phase", phase_of(tunnel)},
-      {"message", status.message()}, {"url", status.url()},
+      {"name", tunnel.name()},       {"kind", kind_of(tunnel)},      {"phase", phase_of(tunnel)},
+      {"message", status.message()}, {"url", joined(status.urls())},
   };
   if (tunnel.has_share()) {
-    values.insert(values.end(), {{"service", address_of(tunnel)},
+    values.insert(values.end(), {{"service", service_of(tunnel)},
                                  {"target", tunnel.share().target()},
                                  {"public", tunnel.share().public_() ? "yes" : "no"},
                                  {"overlay", tunnel.share().overlay()}});
@@ -167,38 +173,6 @@ std::string tunnel_details(const v1::Tunnel& tunnel, Clock::time_point now) {
     std::vector<Row> rows{{"HOP", "STATE", "FOR", "LAST ERROR"}};
     for (const auto& hop : status.hops()) {
       rows.push_back({hop.name(), state_of(hop), age(hop.since(), now), hop.last_error()});
-    }
-    out += "\n" + table(rows);
-  }
-  return out;
-}
-
-std::string agent_details(const v1::AgentInfo& agent, Clock::time_point now) {
-  std::string hub;
-  if (agent.has_hub()) {
-    hub = agent.hub().listen() + (agent.hub().loopback_only() ? " (this host only)" : "") + ", " +
-          std::to_string(agent.hub().members_online()) +
-          (agent.hub().members_online() == 1 ? " member online" : " members online");
-  }
-  std::string out = fields({
-      {"agent", agent.name()},
-      {"version", agent.version()},
-      {"pid", std::to_string(agent.pid())},
-      {"up for", age(agent.start_time(), now)},
-      {"state dir", agent.state_dir()},
-      {"log level", agent.log_level()},
-      {"tunnels", std::to_string(agent.tunnels())},
-      {"hub", hub},
-      {"advertises", joined(agent.hub().advertise())},
-      {"draining", agent.draining() ? "yes" : ""},
-  });
-  if (!agent.overlays().empty()) {
-    std::vector<Row> rows{{"OVERLAY", "KIND", "IDENTITY", "LINK", "FOR", "HUB", "LAST ERROR"}};
-    for (const auto& overlay : agent.overlays()) {
-      rows.push_back(
-          {overlay.name(), overlay.kind(), overlay.identity(),
-           lowered(v1::LinkState_Name(overlay.state()), "LINK_STATE_"), age(overlay.since(), now),
-           overlay.hub() ? "this agent" : joined(overlay.addresses()), overlay.last_error()});
     }
     out += "\n" + table(rows);
   }

@@ -1,17 +1,15 @@
-// hub invite, join: membership of overlays.
+// hub invite, join: networks whose hub is an agent.
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string_view>
 
 #include <CLI/CLI.hpp>
-#include <unistd.h>
 
 #include "ctl/agent_link.hpp"
 #include "ctl/cli.hpp"
 #include "ctl/output.hpp"
+#include "ctl/secret.hpp"
 #include "ctl/text.hpp"
 
 namespace simplon::ctl {
@@ -19,9 +17,8 @@ namespace {
 
 /// A join asks the hub, which may be far away.
 constexpr std::chrono::seconds kJoinTimeout{30};
-/// Far above any token; what is longer is some other file.
-constexpr std::size_t kMaxToken = 16 * 1024;
 constexpr std::string_view kBlanks = " \t\r\n";
+constexpr char kPaste[] = "Paste the token and press Enter: ";
 
 struct InviteOptions {
   std::string name;
@@ -66,50 +63,17 @@ struct JoinOptions {
   bool replace = false;
 };
 
-// The first word: a person who pastes a token ends it with Enter, not with Ctrl-D.
-Answer<std::string> read_token(std::istream& from, const std::string& what) {
-  std::string token;
-  for (int next = from.get(); next != std::istream::traits_type::eof(); next = from.get()) {
-    const auto byte = static_cast<char>(next);
-    if (kBlanks.find(byte) == std::string_view::npos) {
-      token += byte;
-    } else if (!token.empty()) {
-      break;
-    }
-    if (token.size() > kMaxToken) {
-      return trouble(Exit::usage, what + " does not hold a token");
-    }
-  }
-  return token;
-}
-
 Answer<std::string> find_token(const JoinOptions& options) {
   if (!options.token.empty() && !options.token_file.empty()) {
     return trouble(Exit::usage, "join: give either a token or --token-file");
   }
   if (!options.token_file.empty()) {
-    std::ifstream file(options.token_file, std::ios::binary);
-    if (!file) {
-      return trouble(Exit::usage, "--token-file: cannot read " + options.token_file);
-    }
-    auto token = read_token(file, options.token_file);
-    // A folder opens like a file, and fails when it is read.
-    if (file.bad()) {
-      return trouble(Exit::usage, "--token-file: cannot read " + options.token_file);
-    }
-    return token;
+    return read_secret(options.token_file, "--token-file", kPaste);
   }
   if (options.token == "-") {
-    if (::isatty(STDIN_FILENO) != 0) {
-      std::cerr << "Paste the token and press Enter: " << std::flush;
-    }
-    return read_token(std::cin, "standard input");
+    return read_secret("-", "join", kPaste);
   }
-  if (!options.token.empty()) {
-    return options.token;
-  }
-  const char* variable = std::getenv("SIMPLON_JOIN_TOKEN");
-  return std::string(variable == nullptr ? "" : variable);
+  return options.token.empty() ? variable("SIMPLON_JOIN_TOKEN") : options.token;
 }
 
 Outcome join(const Context& context, const JoinOptions& options) {

@@ -193,4 +193,19 @@ std::expected<HeaderRule, std::string> parse_header_rule(std::string_view typed)
   return out;
 }
 
+std::string shell_word(const std::string& value) {
+  const bool plain = std::ranges::all_of(value, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/._-+:@%,=").find(c) != std::string_view::npos;
+  });
+  if (plain) {
+    return value;
+  }
+  std::string out = "'";
+  for (const char c : value) {
+    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return out + "'";
+}
+
 }  // namespace simplon::ctl

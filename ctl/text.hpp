@@ -38,6 +38,9 @@ struct HeaderRule {
 };
 std::expected<HeaderRule, std::string> parse_header_rule(std::string_view typed);
 
+/// As a shell takes it back as one word.
+std::string shell_word(const std::string& value);
+
 /// "host:port", "[v6]:port" split; no port is an error. The host comes without its brackets.
 struct HostPort {
   std::string host;

@@ -1,4 +1,5 @@
 // share, access, frontend: make a tunnel, wait until it is ready, say where it is.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -124,15 +125,15 @@ void announce(const v1::Tunnel& tunnel, bool json) {
   }
   std::cout << address_of(tunnel) << std::endl;
   if (tunnel.has_share()) {
-    const auto service = address_of(tunnel);
+    const auto service = service_of(tunnel);
     const bool raw = tunnel.share().target().starts_with("tcp://");
     std::cerr << tunnel.share().target() << " is shared as " << service
-              << ". On any agent of the overlay: simplonctl access " << service
+              << ". On any agent of the overlay: simplonctl access " << shell_word(service)
               << (raw ? " --tcp" : "") << "\n";
     if (tunnel.share().target().starts_with("h2c://")) {
       std::cerr
           << "It is for HTTP/2 with prior knowledge, as of gRPC; frontends do not carry that.\n";
-    } else if (!tunnel.share().public_() && !raw) {
+    } else if (!tunnel.share().public_() && !raw && tunnel.status().known_as().empty()) {
       std::cerr << "Frontends do not reach it: it is not --public.\n";
     }
   } else if (tunnel.has_frontend()) {
@@ -204,12 +205,31 @@ Outcome put_listen(const std::string& typed, std::string& into) {
   return {};
 }
 
+// On zrok a share is for its public frontends unless one says otherwise, as zrok's users expect.
+Answer<bool> open_by_default(const Context& context, const std::string& overlay) {
+  if (overlay.empty()) {
+    return false;
+  }
+  auto agent = AgentLink::open(context);
+  if (!agent) {
+    return std::unexpected(agent.error());
+  }
+  const auto all = agent->call(&v1::Agent::Stub::ListOverlays, v1::ListOverlaysRequest{});
+  if (!all) {
+    return std::unexpected(all.error());
+  }
+  return std::ranges::any_of(all->overlays(), [&overlay](const v1::Overlay& each) {
+    return each.name() == overlay && each.kind() == "zrok";
+  });
+}
+
 void add_share(CLI::App& app, Context& context) {
   struct Options : Common {
     std::string target;
     std::string service;
     HeaderOptions headers;
     bool open_to_frontends = false;
+    bool closed = false;
   };
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("share", "Share a local service on the overlay");
@@ -221,14 +241,20 @@ void add_share(CLI::App& app, Context& context) {
       "  simplonctl share 3000 --request-header 'X-Env: test' --response-header -Server\n"
       "  simplonctl share tcp://localhost:5432 --name db     raw bytes, for access --tcp\n"
       "  simplonctl share h2c://localhost:50051 --name rpc   gRPC: HTTP/2 with prior knowledge\n"
+      "  simplonctl share 3000 --overlay prod --service my-service     a service of OpenZiti\n"
+      "  simplonctl share 3000 --overlay z --private         on zrok, for accesses only\n"
       "Prints the name by which the overlay knows it, once that works.");
   command
       ->add_option("TARGET", options->target,
                    "3000, localhost:3000, http://…, https://…, h2c://host:port, tcp://host:port or "
                    "unix:/path")
       ->required();
-  command->add_flag("--public", options->open_to_frontends, "Let frontends reach it, too");
-  command->add_option("--service", options->service, "Name on the overlay; default: --name's")
+  auto* open = command->add_flag("--public", options->open_to_frontends,
+                                 "Let frontends reach it, too; on zrok that is the default");
+  command->add_flag("--private", options->closed, "Let accesses alone reach it")->excludes(open);
+  command
+      ->add_option("--service", options->service,
+                   "Name on the overlay, on OpenZiti the service's; default: --name's")
       ->type_name("NAME");
   add_common(*command, *options);
   options->headers.add_to(*command);
@@ -240,6 +266,13 @@ void add_share(CLI::App& app, Context& context) {
       share->set_service(options->service);
       share->set_overlay(options->overlay);
       share->set_public_(options->open_to_frontends);
+      if (!options->open_to_frontends && !options->closed) {
+        auto open = open_by_default(context, options->overlay);
+        if (!open) {
+          return std::unexpected(open.error());
+        }
+        share->set_public_(*open);
+      }
       if (auto filled = options->headers.fill(*share); !filled) {
         return filled;
       }

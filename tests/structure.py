@@ -21,7 +21,7 @@ LAYERS = {
     "ctl": {"base", "ctl", "proto"},
     "ctl/test": {"base", "net", "http", "overlay", "tunnel", "ctl", "proto"},
 }
-ENROLLMENT = re.compile(r"overlay/embedded/enroll\w*\.hpp$")
+ENROLLMENT = re.compile(r"overlay/(embedded/enroll\w*|membership)\.hpp$")
 
 # What may be included -> the files that may do so.
 LIBRARIES = {

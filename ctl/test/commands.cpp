@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "ctl/test/steps.hpp"
 #include "ctl/text.hpp"
 #include "overlay/network.hpp"
 
@@ -56,9 +57,9 @@ Answer<ServeAt> serve_at(const ServeWords& words, const std::string& tool) {
 }
 
 Outcome check_service(const std::string& typed, const std::string& option) {
-  if (!overlay::valid_service_name(typed)) {
-    return trouble(Exit::usage, option + ": \"" + typed.substr(0, 100) +
-                                    "\" is not a service name: a to z, 0 to 9 and -, at most 63");
+  if (!overlay::valid_service_text(typed)) {
+    return trouble(Exit::usage, option + ": \"" + shown(typed.substr(0, 100)) +
+                                    "\" is not a service name: 1 to 256 bytes of text");
   }
   return {};
 }

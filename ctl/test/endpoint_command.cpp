@@ -42,7 +42,7 @@ net::awaitable<Outcome> serve_endpoint(net::Loop& loop, EndpointPlan plan) {
   }
   const auto network = co_await enter(loop, *plan.identity, loop.now() + kOverlayTimeout);
   if (!network) {
-    co_return trouble(Exit::failed, "overlay: " + network.error(), kHubAdvice);
+    co_return trouble(Exit::failed, "overlay: " + network.error(), place_advice(*plan.identity));
   }
   co_return co_await serve_overlay(loop, *network, plan.at.service, plan.json, std::move(serve));
 }

@@ -26,6 +26,10 @@ net::awaitable<bool> up(net::Loop& loop, Source& source, net::TimePoint deadline
   co_return source.status().state == LinkState::up;
 }
 
+bool is_embedded(const overlay::Membership& membership) {
+  return overlay::kind_of(membership) == "embedded";
+}
+
 std::string why(const overlay::LinkStatus& status) {
   return status.last_error.empty() ? std::string(overlay::to_string(status.state))
                                    : status.last_error;
@@ -40,24 +44,27 @@ Answer<overlay::Membership> read_identity(const std::string& file) {
   }
   const std::string what = "--identity: " + std::string(identity.status().message());
   switch (identity.status().code()) {
-    case absl::StatusCode::kUnimplemented:
-      return trouble(Exit::usage,
-                     "--identity: " + file +
-                         " is an OpenZiti identity, and the OpenZiti overlay is not in this "
-                         "version yet",
-                     "an identity of a hub: simplonctl identity create NAME --out FILE");
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kInvalidArgument:
       return trouble(Exit::usage, what,
-                     "make one with: simplonctl identity create NAME --out FILE");
+                     "make one for a hub's network with: simplonctl identity create NAME --out "
+                     "FILE; for OpenZiti it is what enrolling writes");
     default:
       return trouble(absl::IsPermissionDenied(identity.status()) ? Exit::failed : Exit::usage,
                      what);
   }
 }
 
+std::string place_advice(const overlay::Membership& membership) {
+  return is_embedded(membership)
+             ? "does the hub run, and is it reachable from here under an address in the identity "
+               "file?"
+             : "is the controller reachable from here under the address in the identity file, and "
+               "does it know this identity?";
+}
+
 std::string place_of(const overlay::Membership& membership) {
-  std::string out = "hub ";
+  std::string out = is_embedded(membership) ? "hub " : "controller ";
   for (std::string_view between; const auto& address : overlay::addresses_of(membership)) {
     out.append(between).append(address);
     between = ", ";
@@ -69,11 +76,11 @@ net::awaitable<std::expected<NetworkPtr, std::string>> enter(net::Loop& loop,
                                                              overlay::Membership membership,
                                                              net::TimePoint deadline) {
   const std::string place = place_of(membership);
-  auto network = overlay::enter(loop, std::move(membership), {&loop});
-  if (!network.ok()) {
-    co_return std::unexpected(std::string(network.status().message()));
+  auto entrance = overlay::enter(loop, std::move(membership), {&loop});
+  if (!entrance.ok()) {
+    co_return std::unexpected(std::string(entrance.status().message()));
   }
-  const NetworkPtr shared = std::move(*network);
+  const NetworkPtr shared = std::move(entrance->network);
   if (!co_await up(loop, *shared, deadline)) {
     const auto status = shared->status();
     co_return std::unexpected(status.last_error.empty() ? place + " does not answer"

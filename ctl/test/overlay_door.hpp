@@ -22,10 +22,9 @@ using NetworkPtr = std::shared_ptr<overlay::Network>;
 Answer<overlay::Membership> read_identity(const std::string& file);
 
 /// What to look at when an overlay does not come up.
-inline constexpr char kHubAdvice[] =
-    "does the hub run, and is it reachable from here under an address in the identity file?";
+std::string place_advice(const overlay::Membership& membership);
 
-/// "hub 192.0.2.1:7443, 192.0.2.2:7443", for messages.
+/// "hub 192.0.2.1:7443, 192.0.2.2:7443" or "controller https://192.0.2.1:1280", for messages.
 std::string place_of(const overlay::Membership& membership);
 
 /// The network of that identity, once its link is up. An error says why it is not.

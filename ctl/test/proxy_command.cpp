@@ -47,7 +47,7 @@ net::awaitable<Outcome> serve_proxy(net::Loop& loop, std::shared_ptr<const Proxy
   if (plan->identity) {
     auto entered = co_await enter(loop, *plan->identity, loop.now() + kOverlayTimeout);
     if (!entered) {
-      co_return trouble(Exit::failed, "overlay: " + entered.error(), kHubAdvice);
+      co_return trouble(Exit::failed, "overlay: " + entered.error(), place_advice(*plan->identity));
     }
     network = std::move(*entered);
   }

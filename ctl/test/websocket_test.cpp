@@ -88,11 +88,11 @@ net::awaitable<Answer<net::StreamPtr>> open_service(net::Loop& loop, WebsocketTe
   const auto limit = test.echo.timeout;
   const std::string place = place_of(*test.identity);
   steps.enter("connect");
-  auto entered = co_await enter(loop, std::move(*test.identity), deadline);
+  auto entered = co_await enter(loop, *test.identity, deadline);
   if (!entered) {
     const bool late = loop.now() >= deadline;
     co_return steps.failed((late ? "timed out after " + shown(limit) + "; " : "") + entered.error(),
-                           kHubAdvice);
+                           place_advice(*test.identity));
   }
   *network = std::move(*entered);
   steps.say(place + " as " + (*network)->self());

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,10 +17,12 @@
 #include "net/loop.hpp"
 #include "overlay/embedded/identity.hpp"
 #include "overlay/network.hpp"
+#include "overlay/ziti/identity_file.hpp"
+#include "overlay/ziti/ziti_network.hpp"
 
 namespace simplon::overlay {
 
-using Membership = std::variant<IdentityFile>;
+using Membership = std::variant<IdentityFile, ziti::IdentityFile>;
 
 /// As Network::kind().
 std::string_view kind_of(const Membership& membership) noexcept;
@@ -40,9 +43,15 @@ absl::StatusOr<Membership> load_membership(const std::filesystem::path& file);
 absl::Status save_membership(const Membership& membership, const std::filesystem::path& file,
                              bool replace);
 
+struct Entrance {
+  std::unique_ptr<Network> network;
+  /// On the control loop, while the network lives. Empty: an embedded network has none.
+  std::function<ziti::ZitiDetails()> details;
+};
+
 /// Connects in the background, for ever. `loops`: of streams; not empty; may be the control loop.
 /// INVALID_ARGUMENT: the identity does not work.
-absl::StatusOr<std::unique_ptr<Network>> enter(net::Loop& control, Membership membership,
-                                               std::vector<net::Loop*> loops);
+absl::StatusOr<Entrance> enter(net::Loop& control, Membership membership,
+                               std::vector<net::Loop*> loops);
 
 }  // namespace simplon::overlay

@@ -57,6 +57,7 @@ class ZitiNetwork : public Network {
  public:
   /// On the control loop.
   virtual ZitiDetails details() const = 0;
+  bool allows_service(std::string_view name) const override { return valid_service_text(name); }
 };
 
 /// Logs in in the background, for ever, with backoff. INVALID_ARGUMENT: the identity does not work.

@@ -28,6 +28,7 @@ const std::map<std::string, Role> kExpected{
     {"simplon.v1.Agent/DeleteTunnel", Role::operator_},
     {"simplon.v1.Agent/SetLogLevel", Role::operator_},
     {"simplon.v1.Agent/JoinOverlay", Role::admin},
+    {"simplon.v1.Agent/AddOverlay", Role::admin},
     {"simplon.v1.Agent/RemoveOverlay", Role::admin},
     {"simplon.v1.Hub/CreateInvitation", Role::admin},
     {"simplon.v1.Hub/SignIdentity", Role::admin},
