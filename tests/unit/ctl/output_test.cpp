@@ -114,5 +114,60 @@ TEST(Output, AnAgentSaysWhatItIsInEveryOverlay) {
   EXPECT_NE(text.find("this agent"), std::string::npos) << text;
 }
 
+TEST(Output, AnOpenZitiOverlayShowsControllerSessionRoutersAndCircuits) {
+  const auto now = system_clock::time_point(std::chrono::seconds(10'000));
+  v1::Overlay overlay;
+  overlay.set_name("prod");
+  overlay.set_kind("ziti");
+  overlay.set_identity("web-host");
+  overlay.set_state(v1::LINK_STATE_UP);
+  overlay.add_addresses("https://ctrl:1280");
+  auto& link = *overlay.mutable_ziti();
+  link.set_controller("https://ctrl:1280");
+  link.set_controller_version("v2.0.3");
+  link.set_session("legacy");
+  link.mutable_session_since()->set_seconds(9'940);
+  link.mutable_session_expire_time()->set_seconds(10'060);
+  link.set_terminators(2);
+  link.set_circuits(7);
+  auto* router = link.add_routers();
+  router->set_name("edge-1");
+  router->set_address("192.0.2.1:3022");
+  router->set_up(true);
+  router->set_latency_microseconds(12'345);
+  const auto text = overlay_details(overlay, now);
+  for (const auto* words : {"https://ctrl:1280", "v2.0.3", "legacy, for 60s, ends in 60s", "edge-1",
+                            "12 ms", "terminators:  2", "circuits:     7"}) {
+    EXPECT_NE(text.find(words), std::string::npos) << words << " is not in:\n" << text;
+  }
+  EXPECT_EQ(text.find("advice"), std::string::npos) << text;
+  router->set_up(false);
+  router->set_last_error("connection refused");
+  EXPECT_NE(overlay_details(overlay, now).find("must be reachable from here at 192.0.2.1:3022"),
+            std::string::npos);
+}
+
+TEST(Output, AnOverlayThatIsDownComesWithAdvice) {
+  v1::Overlay overlay;
+  overlay.set_name("prod");
+  overlay.set_kind("ziti");
+  overlay.set_state(v1::LINK_STATE_DOWN);
+  overlay.add_addresses("https://ctrl:1280");
+  overlay.mutable_ziti();
+  const auto text = overlay_details(overlay, system_clock::now());
+  EXPECT_NE(text.find("none: not logged in"), std::string::npos) << text;
+  EXPECT_NE(text.find("reachable from here at https://ctrl:1280?"), std::string::npos) << text;
+}
+
+TEST(Output, AShareWithItsOwnFrontendsIsReachedByItsUrlAndAccessedByItsToken) {
+  auto tunnel = demo();
+  tunnel.mutable_status()->set_known_as("tok3n");
+  EXPECT_EQ(address_of(tunnel), "tok3n");
+  tunnel.mutable_status()->set_url("https://demo.share.example");
+  tunnel.mutable_status()->add_urls("https://demo.share.example");
+  EXPECT_EQ(address_of(tunnel), "https://demo.share.example");
+  EXPECT_EQ(service_of(tunnel), "tok3n");
+}
+
 }  // namespace
 }  // namespace simplon::ctl
