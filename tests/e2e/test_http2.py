@@ -261,7 +261,8 @@ def test_a_method_that_is_not_there_is_unimplemented(stub):
 def test_no_header_is_added_to_a_call(stub):
     known = httpx.Response(200, content=stub.About(b"", timeout=ANSWER)).json()
     assert known["metadata"] == ["user-agent"]
-    assert 0 < known["remaining"] <= ANSWER
+    # A deadline is rounded up to a few digits on its way.
+    assert 0 < known["remaining"] < ANSWER + 1
 
 
 @pytest.mark.matrix("client", "grpcio", "gRPC: a cancel and a deadline reach the server")
