@@ -147,11 +147,15 @@ class Network:
         service = Service(self, name, entity)
         for kind, identities in (("Bind", hosts), ("Dial", dialers)):
             if identities:
-                service.policies[kind] = self._create(
-                    "service-policies", name=self.name(kind), type=kind, semantic="AnyOf",
-                    serviceRoles=[f"@{entity}"], identityRoles=[f"@{identity.id}" for identity in identities],
-                )
+                service.policies[kind] = self.allow(kind, service, identities)
         return service
+
+    def allow(self, kind, service, identities):
+        """A policy by which they may host ("Bind") or dial ("Dial") the service."""
+        return self._create(
+            "service-policies", name=self.name(kind), type=kind, semantic="AnyOf",
+            serviceRoles=[f"@{service.id}"], identityRoles=[f"@{identity.id}" for identity in identities],
+        )
 
     def delete(self, kind, entity):
         self._made.remove((kind, entity))

@@ -22,6 +22,7 @@ class Faults:
         self.routers_offline = False
         self.no_routers = False
         self.bind_delay = 0
+        self.enrollment_seconds = 180 * 60
 
     def take_dial(self):
         return self.dials.pop(0) if self.dials else None
@@ -70,6 +71,8 @@ async def fault(controller, request):
                 network.end_session(session)
     elif name == "bearer_seconds":
         controller.tokens.bearer_seconds = body["seconds"]
+    elif name == "enrollment_seconds":
+        faults.enrollment_seconds = body["seconds"]
     elif name == "session_seconds":
         network.session_seconds = body["seconds"]
     elif name == "restart_router":

@@ -9,7 +9,6 @@ from web import Refusal, Routes
 PREFIX = "/edge/management/v1"
 FABRIC = "/fabric/v1"
 MANAGEMENT = Routes()
-ENROLLMENT_SECONDS = 180 * 60
 
 
 def admin(controller, request):
@@ -63,7 +62,7 @@ def create_identity(controller, request):
     identity = Identity(body["name"], roles=body.get("roleAttributes") or [], admin=bool(body.get("isAdmin")))
     if (body.get("enrollment") or {}).get("ott"):
         now, token = time.time(), new_token()
-        expires = now + ENROLLMENT_SECONDS
+        expires = now + controller.faults.enrollment_seconds
         claims = {
             "iss": f"https://127.0.0.1:{controller.listeners[0].port}",
             "sub": identity.id,

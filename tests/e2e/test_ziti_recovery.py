@@ -1,0 +1,108 @@
+"""An OpenZiti network that breaks: our agents carry on by themselves."""
+
+import time
+
+import pytest
+
+from ziti_echo import Echo, connect, echoes, echoes_again
+from ziti_ends import simplon_problem
+from ziti_network import eventually
+
+pytestmark = pytest.mark.skipif(bool(simplon_problem()), reason=f"{simplon_problem()}")
+
+
+@pytest.fixture(scope="module")
+def echo():
+    server = Echo()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def shared(ziti, ziti_agents, echo):
+    """A service that beta hosts: its access's address on alpha, and the service."""
+    service = ziti.service([ziti_agents.host], [ziti_agents.client])
+    ziti_agents.share(service, f"tcp://{echo.address}")
+    address = ziti_agents.access(service, "--tcp")
+    service.hosted()
+    echoes_again(address, "the path works")
+    yield address, service
+    ziti_agents.delete(service)
+
+
+@pytest.fixture
+def path(shared):
+    """As it was before, once the test is over."""
+    address, service = shared
+    echoes_again(address, "the path works again")
+    yield shared
+    echoes_again(address, "the path works again")
+    service.hosted()
+
+
+def restart(ziti, what, seconds=0):
+    if not ziti.can_restart:
+        pytest.skip("nothing here can restart this network")
+    ziti.restart(what, seconds)
+
+
+def test_after_a_restart_of_the_router_all_goes_on(ziti, path):
+    address, service = path
+    with connect(address, 30) as old:
+        old.sendall(b"ping")
+        assert old.recv(4) == b"ping"
+        restart(ziti, "router", 1)
+        old.settimeout(30)
+        with pytest.raises(ConnectionResetError):
+            while old.recv(100):
+                pass
+            raise ConnectionResetError  # the end, in order, is as good: the router said nothing
+    began = time.monotonic()
+    echoes_again(address, "new connections work")
+    assert time.monotonic() - began < 25
+    service.hosted()
+
+
+def test_connections_live_through_a_restart_of_the_controller(ziti, path):
+    address, _ = path
+    with connect(address, 30) as old:
+        old.sendall(b"ping")
+        assert old.recv(4) == b"ping"
+        restart(ziti, "controller", 1)
+        old.sendall(b"pong")
+        assert old.recv(4) == b"pong"
+        echoes_again(address, "new connections work")
+        old.sendall(b"ping")
+        assert old.recv(4) == b"ping"
+
+
+@pytest.mark.parametrize("who", ("client", "host"))
+def test_an_expired_login_is_made_anew(ziti, ziti_agents, path, who):
+    address, service = path
+    identity = getattr(ziti_agents, who)
+    before = {session["id"] for session in ziti.api_sessions(identity)}
+    assert before
+    ziti.expire(identity)
+    eventually(lambda: {s["id"] for s in ziti.api_sessions(identity)} - before, "it logged in again")
+    echoes_again(address, "new connections work")
+    service.hosted()
+
+
+@pytest.mark.parametrize("kind", ("Dial", "Bind"))
+def test_a_deleted_service_session_is_made_anew(ziti, path, kind):
+    address, service = path
+    for session in ziti.sessions(service):
+        if session["type"] == kind:
+            ziti.admin.delete("sessions", session["id"])
+    echoes_again(address, "new connections work")
+    service.hosted()
+
+
+def test_a_right_that_comes_back_is_used_again(ziti, ziti_agents, path):
+    address, service = path
+    service.revoke("Bind")
+    service.hosted(0)
+    assert not echoes(address)
+    service.policies["Bind"] = ziti.allow("Bind", service, [ziti_agents.host])
+    service.hosted()
+    echoes_again(address, "new connections work")
