@@ -4,6 +4,7 @@
     SIMPLON_ZITI_USER, SIMPLON_ZITI_PASSWORD   its admin's login
     SIMPLON_ZITI_CA           file with its CA certificates
     SIMPLON_ZITI_RESTART      optional: a command that restarts what its argument says, router or controller
+    SIMPLON_ZITI_STANDIN      for a stand-in: its arguments, as in "--like 1.6"
 
 Everything a test needs is made over the management API, and removed afterwards.
 """
@@ -109,7 +110,7 @@ class Network:
             made = cls(folder, url, *(os.environ[name] for name in names), os.environ.get("SIMPLON_ZITI_RESTART"))
             eventually(lambda: any(r["isOnline"] for r in made.admin.list("edge-routers")), "an edge router is online")
             return made
-        return StandIn(folder, programs, *standin_arguments)
+        return StandIn(folder, programs, *(standin_arguments or os.environ.get("SIMPLON_ZITI_STANDIN", "").split()))
 
     @property
     def version(self):

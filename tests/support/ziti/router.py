@@ -15,7 +15,8 @@ from web import Listener, after
 HELLO_SECONDS = 5
 # How long a legacy session that the controller may not have told us of yet is waited for.
 SESSION_SECONDS = 5.2
-INSPECT_CODE = 12
+WRONG_SESSION_TYPE = 12
+UNKNOWN = "unable to get service token either by JWT parsing or id lookup"
 ATTEMPTS = 2
 
 
@@ -172,7 +173,7 @@ class Router:
         except ValueError as error:
             raise Refused(f"failed to create service token from JWT: {error}") from None
         if session is None or session.api_session is not channel.api_session:
-            raise Refused("unable to get service token either by JWT parsing or id lookup")
+            raise Refused(UNKNOWN if self.tokens.modern else "invalid session")
         if session.kind != kind:
             if kind == "Bind":
                 raise Refused(f"rejecting bind, invalid session type. expected Bind, got {session.kind}")
@@ -322,8 +323,8 @@ class Router:
             if self.tokens.api_session(text) is not session:
                 raise ValueError("JWT validation failed: token does not match the current API session")
         except ValueError as error:
-            detail = json.dumps({"message": str(error), "code": INSPECT_CODE, "retryHint": 3}).encode()
-            fields = {frames.CODE: u32(INSPECT_CODE), frames.ERROR: detail}
+            detail = json.dumps({"message": str(error), "code": WRONG_SESSION_TYPE, "retryHint": 3}).encode()
+            fields = {frames.CODE: u32(WRONG_SESSION_TYPE), frames.ERROR: detail}
             channel.reply(frame, frames.TOKEN_REFUSED, fields, str(error).encode())
             asyncio.get_running_loop().call_later(0.05, channel.abort)
             return
