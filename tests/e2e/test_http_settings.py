@@ -196,8 +196,8 @@ def test_what_is_mistyped_is_a_usage_error(settings_agent, options, words):
 
 
 def test_the_agent_refuses_in_words_what_makes_no_sense(settings_agent):
-    settings_agent.ctl("share", "tcp://localhost:1", "--host-header", "a").failed(
-        2, "share.host_header", "tcp:// target"
+    settings_agent.ctl("share", "h2c://localhost:1", "--host-header", "a").failed(
+        2, "share.host_header", "h2c:// target"
     )
     settings_agent.ctl("access", "web", "--tcp", "--timeout-idle", "1m").failed(
         2, "access.http.timeouts.idle", "raw bytes"
