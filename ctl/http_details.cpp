@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <map>
 
 #include <google/protobuf/duration.pb.h>
@@ -15,7 +16,7 @@ using Details = std::vector<std::pair<std::string, std::string>>;
 using google::protobuf::Duration;
 using google::protobuf::FieldDescriptor;
 
-// A field's name as the options spell it.
+// A field's name, spelled like an option.
 std::string name_of(const FieldDescriptor& field) {
   std::string out = field.name();
   std::ranges::replace(out, '_', '-');
@@ -50,23 +51,17 @@ std::string timeouts(const v1::Timeouts& from) {
 
 std::string limits(const v1::Limits& from) {
   std::string out;
-  if (from.head_bytes() != 0) {
-    append(out, "head-bytes " + size_text(from.head_bytes()));
-  }
-  if (from.header_fields() != 0) {
-    append(out, "header-fields " + std::to_string(from.header_fields()));
-  }
-  if (from.target_bytes() != 0) {
-    append(out, "target-bytes " + size_text(from.target_bytes()));
-  }
-  if (from.request_body_bytes() != 0) {
-    append(out, "body " + size_text(from.request_body_bytes()));
-  }
-  if (from.connections() != 0) {
-    append(out, "connections " + std::to_string(from.connections()));
-  }
-  if (from.connections_per_client() != 0) {
-    append(out, "connections-per-client " + std::to_string(from.connections_per_client()));
+  const auto* descriptor = v1::Limits::descriptor();
+  const auto* reflection = v1::Limits::GetReflection();
+  for (int at = 0; at < descriptor->field_count(); ++at) {
+    const FieldDescriptor* field = descriptor->field(at);
+    const std::uint64_t limit = field->cpp_type() == FieldDescriptor::CPPTYPE_UINT32
+                                    ? reflection->GetUInt32(from, field)
+                                    : reflection->GetUInt64(from, field);
+    if (limit != 0) {
+      const bool size = field->name().ends_with("_bytes");
+      append(out, name_of(*field) + " " + (size ? size_text(limit) : std::to_string(limit)));
+    }
   }
   return out;
 }

@@ -83,7 +83,7 @@ TEST(Output, WhatWasChosenAboutHttpIsShownAndNothingElse) {
   for (const auto* line :
        {"host header:      app.internal\n", "request header:   +X-A: ?[31m\n",
         "response header:  -Server\n", "timeouts:         idle none, first-byte 10s\n",
-        "limits:           body 10MiB\n", "via:              off\n",
+        "limits:           request-body-bytes 10MiB\n", "via:              off\n",
         "refused:          431: 1, 503: 2\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
   }
