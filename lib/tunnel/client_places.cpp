@@ -34,7 +34,6 @@ std::string client_of(const net::SocketAddress& address) {
 }
 
 std::string client_of(const net::Peer& peer) {
-  // A kind of overlay that tells no key tells a name that is nobody else's.
   return peer.spki_sha256.empty() ? peer.name : peer.spki_sha256;
 }
 
@@ -45,7 +44,7 @@ ClientPlace::~ClientPlace() {
 }
 
 std::optional<ClientPlace> ClientPlaces::take(std::string client, std::uint64_t most) {
-  if (most == 0) {
+  if (most == 0 || client.empty()) {
     return ClientPlace();
   }
   {

@@ -21,7 +21,8 @@ class ClientPlaces;
 /// IPv6 address. That is what one home is commonly given (RFC 6177), and it has the choice of all
 /// addresses in it. Who is given a /48 counts as 256 clients.
 std::string client_of(const net::SocketAddress& address);
-/// The same of an agent, whose streams a share serves: its key, however many sessions it has.
+/// The same of an agent, whose streams a share serves: its key, however many sessions it has, or
+/// the name that the overlay vouches for. Empty where it tells neither.
 std::string client_of(const net::Peer& peer);
 
 /// One connection of a client, for as long as this object lives. An empty one is nobody's.
@@ -43,7 +44,8 @@ class ClientPlace {
 
 class ClientPlaces : public std::enable_shared_from_this<ClientPlaces> {
  public:
-  /// Nothing where the client has `most` already. Zero: as many as it likes, and not counted.
+  /// Nothing where the client has `most` already. Not counted, and as many as it likes: with zero
+  /// for `most`, and for a client that nothing is known of, who may be many.
   std::optional<ClientPlace> take(std::string client, std::uint64_t most);
 
  private:

@@ -56,6 +56,12 @@ TEST_F(ClientPlacesTest, AMappedIpv4AddressIsTheIpv4Address) {
   EXPECT_TRUE(places_->take(from("::ffff:192.0.2.2"), 1));
 }
 
+TEST_F(ClientPlacesTest, AgentsOfWhomNothingIsKnownAreNotTakenForOne) {
+  const auto place = places_->take(client_of(net::Peer{}), 1);
+  EXPECT_TRUE(place);
+  EXPECT_TRUE(places_->take(client_of(net::Peer{}), 1));
+}
+
 TEST_F(ClientPlacesTest, WithoutALimitNobodyIsCounted) {
   const auto uncounted = places_->take(from("192.0.2.1"), 0);
   EXPECT_TRUE(uncounted);
