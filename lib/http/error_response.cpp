@@ -112,12 +112,13 @@ ErrorResponse error_response(const base::Failure& failure) {
   return {status_of(failure.code), failure.hop, reason_of(failure.code), failure.message()};
 }
 
-ErrorResponse error_response(const Verdict& verdict) {
-  std::string text(verdict.reason);
-  for (char& c : text) {
+ErrorResponse error_response(const Verdict& verdict, std::string_view what) {
+  std::string reason(verdict.reason);
+  for (char& c : reason) {
     c = c == '_' ? ' ' : c;
   }
-  return {verdict.status, base::Hop::client, verdict.reason, "the request was refused: " + text};
+  return {verdict.status, base::Hop::client, verdict.reason,
+          std::string(what).append(": ").append(reason)};
 }
 
 std::string render(const ErrorResponse& error, const ErrorFormat& format) {

@@ -25,7 +25,9 @@ struct ErrorResponse {
 };
 
 ErrorResponse error_response(const base::Failure& failure);
-ErrorResponse error_response(const Verdict& verdict);
+/// `what` the verdict is about.
+ErrorResponse error_response(const Verdict& verdict,
+                             std::string_view what = "the request was refused");
 
 struct ErrorFormat {
   bool json = false;  ///< Accept prefers application/json

@@ -1,11 +1,8 @@
 #include "http/exchange.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
-#include "http/date.hpp"
-#include "http/status.hpp"
 #include "http/via.hpp"
 
 namespace simplon::http {
@@ -15,10 +12,8 @@ using net::Direction;
 
 namespace {
 
-// RFC 9110 §9.2.2: these can be sent again without harm.
-bool idempotent(std::string_view method) {
-  constexpr std::array<std::string_view, 5> kIdempotent{"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
-  return std::find(kIdempotent.begin(), kIdempotent.end(), method) != kIdempotent.end();
+std::string pseudonym(const Policy& policy, const std::string& route) {
+  return policy.via_by_route && !policy.via.empty() ? route + "." + policy.via : policy.via;
 }
 
 }  // namespace
@@ -58,16 +53,11 @@ net::awaitable<Exchange::End> Exchange::run() {
 }
 
 net::awaitable<Exchange::End> Exchange::proceed() {
-  const auto framing = frame_request(request_, policy_.limits);
-  if (!framing) {
-    co_return co_await refuse(error_response(framing.error()));
-  }
-  const auto to = destination_of(request_);
+  const auto to = admit();
   if (!to) {
-    co_return co_await refuse(error_response(to.error()));
+    co_return co_await refuse(to.error());
   }
   references_ = references_of(request_, *to, policy_);
-  framing_ = *framing;
   if (framing_.body == BodyKind::chunked || framing_.length > 0) {
     body_ = std::make_shared<RequestBody>(connection_.client, framing_, policy_);
   }
@@ -77,14 +67,13 @@ net::awaitable<Exchange::End> Exchange::proceed() {
   }
   route_ = std::move(*route);
   routed_ = true;
-  via_ = policy_.via_by_route && !policy_.via.empty() ? route_ + "." + policy_.via : policy_.via;
+  via_ = pseudonym(policy_, route_);
   if (!via_.empty() && has_passed(request_, via_)) {
     co_return co_await refuse({508, policy_.hop, "loop_detected",
                                "this request has been here before: what is shared leads back to "
                                "this tunnel"});
   }
-  if (request_.method == "OPTIONS" && !body_ &&
-      request_.fields.find(Name::max_forwards) == std::string_view("0")) {
+  if (ends_here()) {
     co_return co_await answer_options();
   }
   if (!body_) {
@@ -96,8 +85,45 @@ net::awaitable<Exchange::End> Exchange::proceed() {
   co_return end_;
 }
 
+// Whether this may travel on at all.
+std::expected<Destination, ErrorResponse> Exchange::admit() {
+  const auto framing = frame_request(request_, policy_.limits);
+  if (!framing) {
+    return std::unexpected(error_response(framing.error()));
+  }
+  auto to = destination_of(request_);
+  if (!to) {
+    return std::unexpected(error_response(to.error()));
+  }
+  framing_ = *framing;
+  return std::move(*to);
+}
+
+// We are the last that the request may reach (RFC 9110 §7.6.2).
+bool Exchange::ends_here() const {
+  return request_.method == "OPTIONS" && !body_ &&
+         request_.fields.find(Name::max_forwards) == std::string_view("0");
+}
+
 // Sets end_ where the request was answered, or never can be.
 net::awaitable<Exchange::Attempt> Exchange::attempt(const Destination& to) {
+  if (!co_await connect()) {
+    co_return Attempt::answered;
+  }
+  parser_.reset();
+  failure_.clear();
+  malformed_.reset();
+  heard_ = sent_ = deadline_set_ = false;
+  awaiting_head_ = true;
+  if (!co_await send(to) || !co_await hear()) {
+    co_return co_await not_heard();
+  }
+  end_ = co_await deliver();
+  co_return Attempt::answered;
+}
+
+// False with end_ where there is nobody to ask, or for whom.
+net::awaitable<bool> Exchange::connect() {
   auto connected =
       co_await connection_.ends->connect(connection_.loop(), route_, connection_.id, fresh_,
                                          over_at(connection_.now(), policy_.timeouts.connect));
@@ -107,33 +133,29 @@ net::awaitable<Exchange::Attempt> Exchange::attempt(const Destination& to) {
   }
   if (client_lost_) {
     end_ = End::gone;
-    co_return Attempt::answered;
+    co_return false;
   }
   if (!connected) {
     end_ = co_await refuse(error_response(connected.error()));
-    co_return Attempt::answered;
   }
-  parser_.reset();
-  failure_.clear();
-  malformed_.reset();
-  heard_ = sent_ = deadline_set_ = false;
-  awaiting_head_ = true;
-  if (!co_await send(to) || co_await hear() == Heard::failed) {
-    co_return co_await upstream_failed();
-  }
-  end_ = co_await deliver();
-  co_return Attempt::answered;
+  co_return connected.has_value();
 }
 
-// False with failure_ where there is nothing to wait for.
+// An idle connection has nothing to say: an end, a failure or stray bytes make it useless.
+bool Exchange::is_stale() {
+  const auto early = inlet_->try_fill();
+  if (!early && early.error() == Errc::would_block) {
+    return false;
+  }
+  failure_ = early ? make_error_code(Errc::reset) : early.error();
+  return true;
+}
+
+// False with failure_ where there is nothing to wait for. What could not be written may have been
+// answered already: the reading tells.
 net::awaitable<bool> Exchange::send(const Destination& to) {
-  if (upstream_.reused) {
-    // An idle connection has nothing to say: an end, a failure or stray bytes make it useless.
-    const auto early = inlet_->try_fill();
-    if (early || early.error() != Errc::would_block) {
-      failure_ = early ? make_error_code(Errc::reset) : early.error();
-      co_return false;
-    }
+  if (upstream_.reused && is_stale()) {
+    co_return false;
   }
   out_.clear();
   append_request(out_, request_,
@@ -144,15 +166,22 @@ net::awaitable<bool> Exchange::send(const Destination& to) {
                   .via = via_,
                   .upstream_authority = upstream_.authority});
   sent_ = true;
+  if (body_) {
+    co_return co_await send_with_body();
+  }
+  static_cast<void>(co_await net::write_all(*upstream_.stream, net::as_buffer(out_)));
+  request_sent();
+  co_return true;
+}
+
+net::awaitable<bool> Exchange::send_with_body() {
   const bool keep = !fresh_ && (upstream_.reused || upstream_.refusal);
-  const auto written = body_ ? co_await body_->begin(upstream_.stream, out_, keep)
-                             : co_await net::write_all(*upstream_.stream, net::as_buffer(out_));
-  if (!written && body_ && body_->state() == RequestBody::State::refused) {
+  const auto written = co_await body_->begin(upstream_.stream, out_, keep);
+  if (!written && body_->state() == RequestBody::State::refused) {
     failure_ = written.error();
     co_return false;
   }
-  // What could not be written may have been answered already: the reading tells.
-  if (body_ && written && !body_->complete()) {
+  if (written && !body_->complete()) {
     body_->pump(upstream_.stream, [this] {
       if (body_->read()) {
         request_sent();
@@ -203,55 +232,12 @@ void Exchange::arm_upstream_deadline() {
   }
 }
 
-bool Exchange::may_retry() const {
-  return !fresh_ && !heard_ && !malformed_ && failure_ != Errc::timed_out && upstream_.reused &&
-         (!body_ || body_->replayable()) && (!sent_ || idempotent(request_.method));
-}
-
-base::Hop Exchange::behind() const {
-  return policy_.hop == base::Hop::share ? base::Hop::target : base::Hop::share;
-}
-
-// The answer is ours. What is left of the upstream is dropped by finish().
-net::awaitable<Exchange::End> Exchange::refuse(ErrorResponse error) {
-  if (body_) {
-    co_await body_->stop();
+void Exchange::drop_upstream() {
+  inlet_.reset();
+  if (upstream_.stream) {
+    upstream_.stream->reset();
   }
-  watch_.stop();
-  if (error.hop == base::Hop::client && error.status >= 500) {
-    error.hop = policy_.hop;
-  }
-  const bool unread = body_ && !body_->read();
-  const bool close = !routed_ || unread || !framing_.keep_alive || request_.minor == 0 ||
-                     client_.ended() || connection_.draining();
-  outcome_.status = error.status;
-  outcome_.refused = true;
-  const std::string answer = render(
-      error, {.json = prefers_json(request_), .head = request_.method == "HEAD", .close = close});
-  const auto written = co_await net::write_all(client_.stream(), net::as_buffer(answer));
-  if (!written) {
-    co_return End::gone;
-  }
-  co_return !close ? End::keep : unread || !routed_ ? End::linger : End::close;
-}
-
-// We are the last that the request may reach (RFC 9110 §7.6.2).
-net::awaitable<Exchange::End> Exchange::answer_options() {
-  ResponseHead answer;
-  answer.status = outcome_.status = 200;
-  answer.reason = reason_phrase(200);
-  answer.fields.add("Allow", kAllowedMethods);
-  const bool close = !framing_.keep_alive || connection_.draining();
-  out_.clear();
-  append_response(out_, answer,
-                  {.body = BodyKind::length,
-                   .close = close,
-                   .http_1_0 = request_.minor == 0,
-                   .date = http_date_now()});
-  if (!co_await net::write_all(client_.stream(), net::as_buffer(out_))) {
-    co_return End::gone;
-  }
-  co_return close ? End::close : End::keep;
+  upstream_ = {};
 }
 
 // Nothing of this exchange outlives it: neither pump nor watch, nor an upstream in its middle.
@@ -261,10 +247,7 @@ net::awaitable<void> Exchange::finish() {
   if (body_) {
     co_await body_->stop();
   }
-  inlet_.reset();
-  if (upstream_.stream) {
-    upstream_.stream->reset();
-  }
+  drop_upstream();
 }
 
 }  // namespace simplon::http

@@ -4,6 +4,7 @@
 // loop. Cancellation: the end of the client's connection resets the upstream, and the reverse.
 #pragma once
 
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,30 +68,45 @@ class Exchange final : private net::EndWatcher {
 
  private:
   enum class Attempt : std::uint8_t { answered, retry };
-  enum class Heard : std::uint8_t { head, failed };
 
   // exchange.cpp: towards the upstream
   net::awaitable<End> proceed();
+  std::expected<Destination, ErrorResponse> admit();
+  bool ends_here() const;
   net::awaitable<Attempt> attempt(const Destination& to);
+  net::awaitable<bool> connect();
+  bool is_stale();
   net::awaitable<bool> send(const Destination& to);
-  bool may_retry() const;
-  net::awaitable<End> refuse(ErrorResponse error);
-  net::awaitable<End> answer_options();
+  net::awaitable<bool> send_with_body();
+  void request_sent();
   void client_changed(std::error_code error);
   /// The client's stream was cut on this side, while perhaps nothing waits for it.
   void ended() override;
   void arm_upstream_deadline();
-  void request_sent();
+  void drop_upstream();
   net::awaitable<void> finish();
+
+  // own_answers.cpp: what the upstream does not answer
+  bool may_persist() const { return framing_.keep_alive && !connection_.draining(); }
+  net::awaitable<End> refuse(ErrorResponse error);
+  net::awaitable<End> answer_options();
   base::Hop behind() const;
+  ErrorResponse bad_response(const Verdict& verdict) const;
+  ErrorResponse no_response() const;
 
   // response.cpp: back to the client
-  net::awaitable<Heard> hear();
-  net::awaitable<Attempt> upstream_failed();
+  net::awaitable<bool> hear();
+  net::awaitable<bool> read_head();
   net::awaitable<bool> forward_interim();
+  net::awaitable<Attempt> not_heard();
+  bool may_retry(const std::optional<base::Failure>& refusal) const;
   net::awaitable<End> deliver();
+  Delivery plan_delivery() const;
+  bool ends_early() const;
   net::awaitable<End> relay(const Delivery& delivery);
   net::awaitable<End> after_response(const Delivery& delivery);
+  net::awaitable<bool> let_request_end(bool close);
+  void release_upstream();
   net::awaitable<End> switch_protocols();
   End lose_client();
   End cut(const Delivery& delivery);

@@ -1,4 +1,6 @@
 // The response's way back: heads, interim and final, then the body as it comes.
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "http/exchange.hpp"
@@ -13,41 +15,53 @@ namespace {
 
 constexpr int kMostInterim = 64;  // responses of one request; an origin that sends more is broken
 
+// RFC 9110 §9.2.2: these can be sent again without harm.
+bool idempotent(std::string_view method) {
+  constexpr std::array<std::string_view, 5> kIdempotent{"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+  return std::find(kIdempotent.begin(), kIdempotent.end(), method) != kIdempotent.end();
+}
+
 }  // namespace
 
-// Reads until a final head, passing on what comes before it.
-net::awaitable<Exchange::Heard> Exchange::hear() {
-  for (int interim = 0;;) {
+// Reads until a final head, passing on what comes before it. False with malformed_ or failure_.
+net::awaitable<bool> Exchange::hear() {
+  for (int interim = 0; co_await read_head(); ++interim) {
+    const auto framing =
+        frame_response(response_, {.head = request_.method == "HEAD", .upgrade = framing_.upgrade});
+    if (!framing || (framing->interim && interim == kMostInterim)) {
+      malformed_ = framing ? Verdict{502, "too_many_interim_responses"} : framing.error();
+      co_return false;
+    }
+    response_framing_ = *framing;
+    if (!framing->interim) {
+      co_return true;
+    }
+    if (!co_await forward_interim()) {
+      co_return false;
+    }
+    parser_.reset();
+  }
+  co_return false;
+}
+
+net::awaitable<bool> Exchange::read_head() {
+  for (;;) {
     if (!inlet_->bytes().empty()) {
       const auto parsed = parser_.parse(inlet_->bytes(), response_);
       if (!parsed) {
         malformed_ = parsed.error();
-        co_return Heard::failed;
+        co_return false;
       }
       inlet_->consume(parsed->consumed);
       if (parsed->done) {
-        const auto framing = frame_response(
-            response_, {.head = request_.method == "HEAD", .upgrade = framing_.upgrade});
-        if (!framing || (framing->interim && ++interim > kMostInterim)) {
-          malformed_ = framing ? Verdict{502, "too_many_interim_responses"} : framing.error();
-          co_return Heard::failed;
-        }
-        response_framing_ = *framing;
-        if (!framing->interim) {
-          co_return Heard::head;
-        }
-        if (!co_await forward_interim()) {
-          co_return Heard::failed;
-        }
-        parser_.reset();
-        continue;
+        co_return true;
       }
     }
     arm_upstream_deadline();
     const auto got = co_await inlet_->fill();
     if (!got || *got == 0) {
       failure_ = got ? make_error_code(Errc::reset) : got.error();
-      co_return Heard::failed;
+      co_return false;
     }
     heard_ = true;
   }
@@ -68,43 +82,39 @@ net::awaitable<bool> Exchange::forward_interim() {
 }
 
 // No response, or none that can be passed on: tries again, or tells the client why.
-net::awaitable<Exchange::Attempt> Exchange::upstream_failed() {
+net::awaitable<Exchange::Attempt> Exchange::not_heard() {
   if (body_) {
     co_await body_->stop();
-    const auto state = body_->state();
-    if (state == RequestBody::State::refused) {
+    if (body_->state() == RequestBody::State::refused) {
       end_ = co_await refuse(error_response(body_->fault()));
       co_return Attempt::answered;
     }
-    client_lost_ = client_lost_ || state == RequestBody::State::client_lost;
+    client_lost_ = client_lost_ || body_->state() == RequestBody::State::client_lost;
   }
   if (client_lost_) {
     end_ = lose_client();
     co_return Attempt::answered;
   }
   const auto refusal = upstream_.refusal && !heard_ ? upstream_.refusal() : std::nullopt;
-  const bool refused_unprocessed =
-      refusal && refusal->code == Errc::draining && !fresh_ && (!body_ || body_->replayable());
-  if (refused_unprocessed || (!refusal && may_retry())) {
-    inlet_.reset();
-    upstream_.stream->reset();
-    upstream_ = {};
+  if (may_retry(refusal)) {
+    drop_upstream();
     co_return Attempt::retry;
   }
-  if (refusal) {
-    end_ = co_await refuse(error_response(*refusal));
-  } else if (malformed_) {
-    auto error = error_response(*malformed_);
-    error.hop = behind();
-    error.text = "the response was not valid HTTP/1.1: " + error.text;
-    end_ = co_await refuse(std::move(error));
-  } else {
-    const bool late = failure_ == Errc::timed_out;
-    const base::Hop hop = failure_ == Errc::link_lost ? base::Hop::overlay : behind();
-    end_ = co_await refuse(
-        error_response(base::Failure{hop, failure_, late ? "no response in time" : "no response"}));
-  }
+  end_ = co_await refuse(refusal      ? error_response(*refusal)
+                         : malformed_ ? bad_response(*malformed_)
+                                      : no_response());
   co_return Attempt::answered;
+}
+
+bool Exchange::may_retry(const std::optional<base::Failure>& refusal) const {
+  if (fresh_ || (body_ && !body_->replayable())) {
+    return false;
+  }
+  if (refusal) {
+    return refusal->code == Errc::draining;  // nothing of it was processed
+  }
+  return !heard_ && !malformed_ && failure_ != Errc::timed_out && upstream_.reused &&
+         (!sent_ || idempotent(request_.method));
 }
 
 net::awaitable<Exchange::End> Exchange::deliver() {
@@ -114,6 +124,15 @@ net::awaitable<Exchange::End> Exchange::deliver() {
   if (response_framing_.switched) {
     co_return co_await switch_protocols();
   }
+  const Delivery delivery = plan_delivery();
+  if (body_) {
+    body_->be_patient();
+    body_->forget_sent();
+  }
+  co_return co_await relay(delivery);
+}
+
+Delivery Exchange::plan_delivery() const {
   Delivery delivery{.body = response_framing_.body,
                     .length = response_framing_.length,
                     .http_1_0 = request_.minor == 0,
@@ -127,19 +146,17 @@ net::awaitable<Exchange::End> Exchange::deliver() {
   } else if (!delivery.http_1_0 && delivery.body == BodyKind::until_close) {
     delivery.body = BodyKind::chunked;
   }
-  // An early refusal: nobody will read the rest of the body. A client that waits for a 100 that
-  // did not come may send its body or not.
-  const bool early = body_ && !body_->complete() &&
-                     (!response_framing_.keep_alive || response_.status >= 400 ||
-                      body_->state() != RequestBody::State::pumping ||
-                      (framing_.continues && body_->bytes() == 0));
-  delivery.close = !framing_.keep_alive || early || delivery.body == BodyKind::until_close ||
-                   connection_.draining();
-  if (body_) {
-    body_->be_patient();
-    body_->forget_sent();
-  }
-  co_return co_await relay(delivery);
+  delivery.close = !may_persist() || ends_early() || delivery.body == BodyKind::until_close;
+  return delivery;
+}
+
+// An early refusal: nobody will read the rest of the body. A client that waits for a 100 that did
+// not come may send its body or not.
+bool Exchange::ends_early() const {
+  return body_ && !body_->complete() &&
+         (!response_framing_.keep_alive || response_.status >= 400 ||
+          body_->state() != RequestBody::State::pumping ||
+          (framing_.continues && body_->bytes() == 0));
 }
 
 net::awaitable<Exchange::End> Exchange::relay(const Delivery& delivery) {
@@ -155,9 +172,7 @@ net::awaitable<Exchange::End> Exchange::relay(const Delivery& delivery) {
     if (!decoded && !head.empty()) {
       // Not a byte went out: the client can still be told.
       upstream_.stream->reset();
-      auto error = error_response(Verdict{502, decoded.error().reason});
-      error.hop = behind();
-      co_return co_await refuse(std::move(error));
+      co_return co_await refuse(bad_response(decoded.error()));
     }
     if (!decoded) {
       co_return cut(delivery);
@@ -189,17 +204,31 @@ net::awaitable<Exchange::End> Exchange::relay(const Delivery& delivery) {
   }
 }
 
-// The response is complete. The request may not be: then its rest has a moment to arrive.
 net::awaitable<Exchange::End> Exchange::after_response(const Delivery& delivery) {
-  if (body_ && !body_->complete()) {
-    const bool wanted = response_framing_.keep_alive && !delivery.close;
-    if (!wanted || !co_await body_->join(connection_.now() + policy_.timeouts.linger) ||
-        !body_->complete()) {
-      co_await body_->stop();
-      co_return client_lost_ ? End::gone : End::linger;
-    }
+  if (!co_await let_request_end(delivery.close)) {
+    co_return client_lost_ ? End::gone : End::linger;
   }
   watch_.stop();
+  release_upstream();
+  co_return delivery.close ? End::close : client_lost_ ? End::gone : End::keep;
+}
+
+// The response is complete. The request may not be: then its rest has a moment to arrive.
+net::awaitable<bool> Exchange::let_request_end(bool close) {
+  if (!body_ || body_->complete()) {
+    co_return true;
+  }
+  const bool wanted = response_framing_.keep_alive && !close;
+  if (wanted && co_await body_->join(connection_.now() + policy_.timeouts.linger) &&
+      body_->complete()) {
+    co_return true;
+  }
+  co_await body_->stop();
+  co_return false;
+}
+
+// For the next request, if it can take one.
+void Exchange::release_upstream() {
   if (response_framing_.keep_alive && inlet_->bytes().empty() && !inlet_->ended() &&
       !upstream_.stream->closed()) {
     upstream_.stream->clear_deadline(Direction::receive);
@@ -209,7 +238,6 @@ net::awaitable<Exchange::End> Exchange::after_response(const Delivery& delivery)
     upstream_.stream->close();
     upstream_ = {};
   }
-  co_return delivery.close ? End::close : client_lost_ ? End::gone : End::keep;
 }
 
 // HTTP ends here: bytes are bytes, those first that either side sent behind its head.
