@@ -29,7 +29,7 @@ constexpr std::array<TimeoutOption, 7> kTimeouts{{
     {"--timeout-connect", "connect", "Reaching the agent that hosts the service; default 15s",
      "Reaching the target; default 5s"},
     {"--timeout-first-byte", "first_byte", "Request sent to response's head; default none"},
-    {"--timeout-body", "body", "Between bytes of a request's body; default 120s"},
+    {"--timeout-body", "body", "For the next 1 KiB of a request's body; default 120s"},
     {"--timeout-websocket-idle", "websocket_idle", "A quiet websocket; default none"},
     {"--timeout-half-closed", "half_closed",
      "A client that ended its side, and a silent other side; default 3s"},

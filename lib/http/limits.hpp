@@ -22,6 +22,10 @@ struct Limits {
   std::optional<std::uint64_t> body_bytes;  ///< of one request; more: 413; none: unlimited
 };
 
+/// The progress that a request body must make in Timeouts::body, so that a byte now and then does
+/// not hold a place for ever. By default less than 9 bytes/s: no link that carries TCP is slower.
+constexpr std::size_t kBodyStride = 1024;
+
 /// How long a peer may take for each step. Zero, everywhere: as long as it likes.
 struct Timeouts {
   std::chrono::milliseconds head{60'000};   ///< first byte to end of a request's head; over: 408
@@ -30,7 +34,8 @@ struct Timeouts {
   /// handshake with one lost packet. Entries give more, because theirs covers the share's.
   std::chrono::milliseconds connect{5'000};
   std::chrono::milliseconds first_byte{0};  ///< request sent to response head; over: 504
-  /// Between bytes of a request body, while there is no response yet; over: 408.
+  /// What may be waited for the next kBodyStride of a request body, or its rest, while there is no
+  /// response yet; over: 408.
   std::chrono::milliseconds body{120'000};
   /// After a 101: no byte in either direction; over: both connections are reset. None, because
   /// quiet is what websockets are for.

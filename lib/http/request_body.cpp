@@ -144,10 +144,12 @@ net::awaitable<std::optional<RequestBody::State>> RequestBody::read_more() {
     if (stopping_) {
       co_return State::idle;  // the deadline that stop() set must not be moved
     }
-    client.set_deadline(Direction::receive, patient_
-                                                ? net::TimePoint::max()
-                                                : over_at(client.loop().now(), timeouts_.body));
+    const net::TimePoint began = client.loop().now();
+    const bool patient = patient_;
+    client.set_deadline(Direction::receive,
+                        patient ? net::TimePoint::max() : over_at(began - waited_, timeouts_.body));
     got = co_await client_->fill();
+    waited_ = patient ? net::Duration{} : waited_ + (client.loop().now() - began);
   }
   if (stopping_) {
     co_return State::idle;
@@ -161,6 +163,11 @@ net::awaitable<std::optional<RequestBody::State>> RequestBody::read_more() {
   }
   if (!std::exchange(began_, true)) {
     patient_ = response_began_;
+  }
+  came_ += *got;
+  if (came_ >= kBodyStride) {
+    came_ = 0;
+    waited_ = {};
   }
   co_return std::nullopt;
 }

@@ -79,7 +79,9 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
   bool replayable_ = true;
   bool patient_ = false;  // no deadline for the client
   bool response_began_ = false;
-  bool began_ = false;  // the client has been invited to send, or has sent a part
+  net::Duration waited_{};  // for the client, since it last sent kBodyStride
+  std::size_t came_ = 0;    // of that
+  bool began_ = false;      // the client has been invited to send, or has sent a part
   bool stopping_ = false;
   net::StreamPtr upstream_;  // while pumping
   std::optional<net::Gate> ended_gate_;

@@ -14,6 +14,7 @@ HOST = "Host: a"
 GET = message("GET / HTTP/1.1", HOST)
 SOON = "500ms"
 QUIET = 1.5  # seconds, three times the limits of these tests
+DRIP = 0.1  # seconds; less than SOON
 
 
 def nothing_comes(client):
@@ -57,6 +58,15 @@ def test_20_a_body_that_stops_is_answered_408_and_its_request_is_cut(asking, ori
     client.send(message("POST / HTTP/1.1", HOST, "Content-Length: 5"), b"ab")
     assert client.response().status == 408
     assert cut.get(timeout=60) in (FIN, RST)
+
+
+def test_20_a_body_that_drips_is_answered_408(asking):
+    client = asking("--timeout-body", SOON)
+    client.send(message("POST / HTTP/1.1", HOST, "Content-Length: 1000"))
+    # Each byte comes in time; so many do not.
+    while select.select([client.socket], [], [], DRIP) == ([], [], []):
+        client.send(b"x")
+    assert client.response().status == 408
 
 
 def test_20_an_idle_connection_is_closed_without_a_word(asking, origin):

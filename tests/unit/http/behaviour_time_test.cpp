@@ -90,13 +90,51 @@ TEST_F(Behaviour20, ABodyThatStopsIsA408AndTheOriginsRequestIsCut) {
   client_->send(kLongUpload + "some");
   for (int i = 0; i < 10; ++i) {
     advance(seconds(100));
-    client_->send("more");
+    client_->send(std::string(kBodyStride, 'x'));
   }
   EXPECT_EQ(client_->take(), "");
   advance(seconds(121));
   EXPECT_THAT(client_->take(), AllOf(StartsWith("HTTP/1.1 408 "), HasSubstr("body_timed_out"),
                                      HasSubstr("Connection: close\r\n")));
   EXPECT_TRUE(origin().failure());
+}
+
+TEST_F(Behaviour20, ABodyThatDripsIsA408) {
+  open();
+  client_->send(kLongUpload);
+  for (int i = 0; i < 12; ++i) {
+    EXPECT_EQ(client_->take(), "") << i;
+    advance(seconds(10));
+    client_->send("x");
+  }
+  EXPECT_THAT(client_->take(), AllOf(StartsWith("HTTP/1.1 408 "), HasSubstr("body_timed_out")));
+  EXPECT_TRUE(origin().failure());
+}
+
+TEST_F(Behaviour20, ABodyThatIsSlowForAllToSeeIsNone) {
+  // 1 KiB in less than two minutes; the time that the origin takes to read does not count.
+  open();
+  client_->send(kLongUpload);
+  for (int i = 0; i < 100; ++i) {
+    advance(seconds(29));
+    client_->send(std::string(kBodyStride / 4, 'x'));
+  }
+  origin().take();
+  origin().stop_reading(true);
+  client_->send(std::string(1'000'000, 'x'));
+  ASSERT_TRUE(client_->blocked());
+  advance(hours(1));
+  origin().stop_reading(false);
+  origin().take();
+  advance(seconds(119));
+  EXPECT_THAT(forwarded("y"), EndsWith("y"));
+  EXPECT_FALSE(client_->gone());
+  // Nor does what comes beside a response that has begun.
+  answered("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  for (int i = 0; i < 100; ++i) {
+    advance(seconds(119));
+    EXPECT_EQ(forwarded("y"), "y");
+  }
 }
 
 TEST_F(Behaviour20, AClientThatNeverAsksIsLetGoWithoutAWord) {
