@@ -206,7 +206,8 @@ class Scene {
       auto [theirs, served] = net::make_memory_pair(loop_);
       clients_[i] = std::make_unique<Client>(fuzz::Peer(theirs), std::move(plans[i]));
       net::spawn(loop_, "serve",
-                 http::serve(served, ends_, std::make_shared<http::Policy>(), "id", nullptr));
+                 http::serve(served, ends_, std::make_shared<http::Policy>(), http::Client{}, "id",
+                             nullptr));
     }
     settle();
   }
