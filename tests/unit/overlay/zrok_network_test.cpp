@@ -224,7 +224,7 @@ TEST_F(ZrokNetworkTest, AShareThatIsUnknownIsToldSo) {
   EXPECT_THAT(dialed.error().failure.detail, HasSubstr("refuses access"));
 }
 
-TEST_F(ZrokNetworkTest, AnAccessThatIsGoneIsMadeAgain) {
+TEST_F(ZrokNetworkTest, AnAccessThatIsGoneIsNotMadeAgainAtOnce) {
   const auto network = join();
   const auto listener = listen(*network, {.service = "my-web"});
   ASSERT_TRUE(listener && up(**listener));
