@@ -8,9 +8,16 @@ namespace simplon::overlay::ziti {
 
 using base::Failure;
 
-net::awaitable<ControlDesk::Answer> ControlDesk::find(std::shared_ptr<ControlDesk> self,
-                                                      std::string name, SessionType type,
-                                                      bool fresh, net::TimePoint deadline) {
+namespace {
+
+// As many logins may end one after another while one question is asked.
+constexpr int kTries = 3;
+
+}  // namespace
+
+net::awaitable<ControlDesk::Answer> ControlDesk::find_once(std::shared_ptr<ControlDesk> self,
+                                                           std::string name, SessionType type,
+                                                           bool fresh, net::TimePoint deadline) {
   // The controller may go while one of its answers is awaited.
   const auto asking = [&](auto what) -> std::optional<decltype(what(std::declval<Controller&>()))> {
     const auto controller = self->controller_.lock();
@@ -60,6 +67,19 @@ net::awaitable<ControlDesk::Answer> ControlDesk::find(std::shared_ptr<ControlDes
   }
   ticket.login = self->login();
   co_return ticket;
+}
+
+// A session that was made in an earlier login than the one to show with it is of no use.
+net::awaitable<ControlDesk::Answer> ControlDesk::find(std::shared_ptr<ControlDesk> self,
+                                                      std::string name, SessionType type,
+                                                      bool fresh, net::TimePoint deadline) {
+  for (int tried = 1;; ++tried) {
+    const std::uint64_t epoch = self->login().epoch;
+    auto ticket = co_await find_once(self, name, type, fresh, deadline);
+    if (!ticket || ticket->login.epoch == epoch || tried == kTries) {
+      co_return ticket;
+    }
+  }
 }
 
 const RouterLogin& ControlDesk::login() {

@@ -55,6 +55,8 @@ class ControlDesk final : public std::enable_shared_from_this<ControlDesk> {
   const ControlLoop& control() const { return control_; }
 
  private:
+  static net::awaitable<Answer> find_once(std::shared_ptr<ControlDesk> self, std::string service,
+                                          SessionType type, bool fresh, net::TimePoint deadline);
   void doubt_login(const std::string& token);
 
   const ControlLoop control_;

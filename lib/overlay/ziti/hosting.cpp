@@ -117,7 +117,7 @@ void Hosting::report(std::size_t number, const SeatReport& report) {
     seat.router.reset();
   }
   if (seat.failure && seat.failure->detail != before) {
-    base::log().warn("overlay: {}", seat.failure->message());
+    base::log().warn("{}", seat.failure->message());
   }
   judge();
 }

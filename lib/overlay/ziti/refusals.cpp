@@ -64,7 +64,7 @@ constexpr std::array kRows{
     Row{Kind::no_terminators,
         {},
         Errc::not_hosted,
-        "nobody hosts it now",
+        "none of its hosts is connected",
         "it has no place at the network now",
         "start its host, and see that a Bind policy allows it"},
     Row{Kind::encryption_missing,

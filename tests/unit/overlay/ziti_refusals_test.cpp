@@ -29,7 +29,7 @@ const std::vector<Case> kCases{
      "compare the clocks"},
     {"token is malformed: token contains an invalid number of segments", Errc::link_lost,
      "cannot read the session's token"},
-    {"service abc has no terminators", Errc::not_hosted, "nobody hosts it now"},
+    {"service abc has no terminators", Errc::not_hosted, "none of its hosts is connected"},
     {"encryption required on service, initiator did not send public header", Errc::not_permitted,
      "one side brought no key"},
     {"no access to service abc", Errc::not_permitted, "a service policy"},
