@@ -66,7 +66,9 @@ net::awaitable<std::expected<Dialed, Refusal>> Dialing::dial(std::shared_ptr<Dia
                            .code = Errc::timed_out,
                            .detail = "the deadline passed before the dial"}};
   Tries tries;
-  bool fresh = false;
+  // A channel ends with its login, too: the controller says so at once, where a router that is
+  // shown an old one takes five seconds.
+  bool fresh = self->pool_->take_loss();
   std::vector<Router> lost;
   while (self->loop_.now() < options.deadline) {
     if (self->stopped_) {

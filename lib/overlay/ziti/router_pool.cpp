@@ -130,6 +130,7 @@ void RouterPool::lost(Reach& reach, const Channel* channel, const EdgeError& err
       0) {
     return;
   }
+  loss_ = true;
   maker_->book->error(reach.router, error.text);
   if (error.kind == EdgeErrorKind::login_refused) {
     maker_->desk->login_refused(token);

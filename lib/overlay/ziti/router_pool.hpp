@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "overlay/ziti/channel_care.hpp"
@@ -34,6 +35,9 @@ class RouterPool final : public std::enable_shared_from_this<RouterPool> {
   /// A channel to one of these; if there is none yet, to all, and the first that is ready wins.
   static net::awaitable<Made> channel(std::shared_ptr<RouterPool> self, std::vector<Router> routers,
                                       net::TimePoint deadline);
+
+  /// Whether a router or the network ended a channel since the last call.
+  bool take_loss() { return std::exchange(loss_, false); }
 
   /// From now on, if it is later than what is known.
   void adopt(const RouterLogin& login);
@@ -68,6 +72,7 @@ class RouterPool final : public std::enable_shared_from_this<RouterPool> {
   RouterLogin login_;
   std::map<std::string, ReachPtr> reaches_;
   std::vector<std::weak_ptr<net::Gate>> waiting_;
+  bool loss_ = false;
   bool stopped_ = false;
 };
 

@@ -149,6 +149,28 @@ TEST_F(ZitiNetworkTest, AControllerMayForgetEverything) {
   EXPECT_TRUE(answers());
 }
 
+TEST_F(ZitiNetworkTest, ALoginThatEndedIsNotShownToARouterAgain) {
+  begin();
+  const auto web = host_echo();
+  ASSERT_TRUE(answers());
+  std::vector<std::string> old;
+  for (const auto& [token, name] : scripted->controller.logins) {
+    old.push_back(token);
+  }
+  scripted->controller.forget();
+  scripted->fabric.drop_router();
+  scripted->router_script = [&](ziti::test::ScriptedLink&, const ziti::FrameView& frame) {
+    if (frame.content() == ziti::content::kHello) {
+      EXPECT_THAT(
+          old,
+          testing::Not(testing::Contains(std::string(frame.string(ziti::header::kSessionToken)))));
+    }
+    return false;
+  };
+  EXPECT_TRUE(pass_until([&] { return scripted->fabric.terminators("web") == 1; }));
+  EXPECT_TRUE(answers());
+}
+
 TEST_F(ZitiNetworkTest, ARefusedSessionIsMadeAnewOnce) {
   begin();
   const auto web = host_echo();
