@@ -61,6 +61,14 @@ std::error_code take_tls_error(Errc fallback, std::string* why, const SSL* ssl) 
     *why = reason != nullptr ? reason : "unknown TLS error";
   }
   if (ERR_GET_LIB(first) != ERR_LIB_SSL) {
+    // A signature by an authority of the trusted one's name: the crypto library complains first.
+    if (ssl != nullptr && (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0 &&
+        SSL_get_verify_result(ssl) != X509_V_OK) {
+      if (why != nullptr) {
+        *why = X509_verify_cert_error_string(SSL_get_verify_result(ssl));
+      }
+      return Errc::bad_certificate;
+    }
     return make_error_code(fallback);
   }
   switch (ERR_GET_REASON(first)) {

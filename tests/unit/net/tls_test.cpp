@@ -134,6 +134,14 @@ TEST_F(TlsTest, AServersCertificateIsFetchedAndThenTheOnlyOneAccepted) {
   EXPECT_EQ(error_of(shake(client, server_options(), "hub.example").client), Errc::bad_certificate);
 }
 
+TEST_F(TlsTest, AnAuthorityOfTheTrustedOnesNameWithAnotherKeyIsNotTrusted) {
+  auto client = client_options();
+  client.trust_roots = Authority("network").root();
+  const auto both = shake(client, server_options());
+  EXPECT_EQ(error_of(both.client), Errc::bad_certificate);
+  EXPECT_THAT(both.client_why, testing::HasSubstr("signature"));
+}
+
 TEST_F(TlsTest, ACertificateThatIsNoRootIsTrustedWhereToldSo) {
   const auto server = server_options();
   auto client = client_options();
