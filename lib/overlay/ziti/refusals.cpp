@@ -188,6 +188,17 @@ Hop hop_of(Errc code) {
   }
 }
 
+// Of long words the begin and the end: controllers and routers wrap what the host said, last.
+std::string quoted(std::string_view text) {
+  if (text.size() <= kMaxQuoted) {
+    return printable(text, kMaxQuoted);
+  }
+  constexpr std::size_t kBegin = kMaxQuoted / 4;
+  constexpr std::size_t kEnd = kMaxQuoted - kBegin;
+  return printable(text.substr(0, kBegin), kBegin) + " ... " +
+         printable(text.substr(text.size() - kEnd), kEnd);
+}
+
 }  // namespace
 
 Failure explain(const EdgeError& error, Attempted attempted, std::string_view service) {
@@ -195,7 +206,7 @@ Failure explain(const EdgeError& error, Attempted attempted, std::string_view se
   std::string detail = "\"" + printable(service, kMaxName) + "\": ";
   detail += attempted == Attempted::dial ? row.dial : row.host;
   if (!error.text.empty()) {
-    detail += " (" + printable(error.text, kMaxQuoted) + ")";
+    detail += " (" + quoted(error.text) + ")";
   }
   detail += "; ";
   detail += row.advice;

@@ -34,7 +34,8 @@ std::string certificate_words(const std::string& why) {
     return absl::StrCat(why, ": the server's certificate is for another name or address");
   }
   if (why.find("issuer") != std::string::npos || why.find("self") != std::string::npos ||
-      why.find("verify the first") != std::string::npos) {
+      why.find("verify the first") != std::string::npos ||
+      why.find("signature failure") != std::string::npos) {
     return absl::StrCat(why,
                         ": the server is of another network than this identity, or sends its "
                         "certificate without the intermediates");

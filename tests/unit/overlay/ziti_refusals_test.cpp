@@ -109,6 +109,20 @@ TEST(ZitiRefusals, AReasonOfALaterVersionIsStillARefusal) {
   EXPECT_EQ(decode_rejection("simplon: draining")->failure.code, Errc::draining);
 }
 
+TEST(ZitiRefusals, WhatAHostSaidIsShownHoweverItIsWrapped) {
+  const Refusal refusal = dial_refusal(
+      refusal_of(
+          "exceeded maximum [2] retries creating circuit [c/pLkq2mZxB] (error creating route "
+          "for [s/pLkq2mZxB] on [r/" +
+          std::string(100, 'r') +
+          "] (failed to establish connection with terminator address 7nd. error: (come back "
+          "on monday)))"),
+      "web");
+  EXPECT_EQ(refusal.failure.code, Errc::host_refused);
+  EXPECT_THAT(refusal.failure.detail, HasSubstr("exceeded maximum [2] retries"));
+  EXPECT_THAT(refusal.failure.detail, HasSubstr("come back on monday"));
+}
+
 TEST(ZitiRefusals, OtherTextsAreNoHostsRejection) {
   EXPECT_EQ(decode_rejection(""), std::nullopt);
   EXPECT_EQ(decode_rejection("simplon"), std::nullopt);
