@@ -64,6 +64,14 @@ class Management:
         connection = http.client.HTTPSConnection(self._url.hostname, self._url.port, context=self._tls, timeout=30)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         headers |= {"zt-session": self._token} if self._token else {}
+        until = time.monotonic() + SETTLES
+        while True:  # a controller that restarts is back soon
+            try:
+                connection.connect()
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()

@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import json
 import os
+import secrets
 import ssl
 import tempfile
 
@@ -66,9 +67,10 @@ class Authority:
         make, self._digest, self._half = ALGORITHMS[algorithm]
         root_key = ec.generate_private_key(ec.SECP256R1())
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self.root = self._issue(_name("stand-in root"), root_key.public_key(), None, root_key, authority=True)
+        mark = secrets.token_hex(4)  # two networks' authorities have two names
+        self.root = self._issue(_name(f"stand-in root {mark}"), root_key.public_key(), None, root_key, authority=True)
         self.intermediate = self._issue(
-            _name("stand-in intermediate"), self._key.public_key(), self.root, root_key, authority=True
+            _name(f"stand-in intermediate {mark}"), self._key.public_key(), self.root, root_key, authority=True
         )
         self.server_key = make()
         self.renew()

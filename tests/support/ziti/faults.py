@@ -41,6 +41,8 @@ class Faults:
                 return True, None
             if rule.get("html"):
                 return True, Answer(200, {"Content-Type": "text/html"}, HTML)
+            if rule.get("fill"):
+                return True, Answer(200, {"Content-Type": "application/json"}, b"[" * rule["fill"])
             if rule.get("body") is not None:
                 return True, Answer(rule.get("status", 200), {"Content-Type": "application/json"},
                                     rule["body"].encode())
