@@ -3,15 +3,14 @@
 import base64
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from programs import ctl
 from ziti_echo import Echo, connect, echoes_again
-from ziti_ends import Agents, simplon_problem
+from ziti_ends import Agents
 from ziti_network import eventually
-
-pytestmark = pytest.mark.skipif(bool(simplon_problem()), reason=f"{simplon_problem()}")
 
 
 @pytest.fixture
@@ -71,7 +70,7 @@ def test_a_token_that_nobody_signed_is_refused(net, lone, tmp_path):
     jwt = net.token()[0].read_text(encoding="ascii")
     forged = claims_changed(jwt, sub="somebody-else")
     answer = enroll(lone, tmp_path, forged)
-    answer.failed(answer.code, "signature")
+    answer.failed(answer.code, "forged")
     assert answer.code
     enroll(lone, tmp_path, jwt).ok()
 
@@ -99,23 +98,38 @@ def test_tokens_of_every_algorithm_are_taken(standin, lone, tmp_path, algorithm)
 # Controllers -----------------------------------------------------------------------------------
 
 
-def test_a_controller_of_another_authority_is_refused(net, standin, lone):
+@pytest.fixture
+def refuses(programs):
+    """Adds an overlay that does not come up, and checks what is said about it."""
+    agent = programs.agent("lone", hub="none")
+
+    def add(path, *words):
+        answer = agent.ctl("overlay", "add", "prod", "--identity", path)
+        answer.failed(1, *words)
+        return agent
+
+    return add
+
+
+def test_a_controller_of_another_authority_is_refused(net, standin, refuses):
+    refuses(changed(net.identity(), ca=pem(standin())), "certificate not accepted", "another network")
+
+
+def pem(network):
+    return "pem:" + Path(network.ca).read_text(encoding="ascii")
+
+
+def test_an_identity_of_another_network_is_refused(net, standin, refuses):
     other = standin()
+    net.fault("trust_also", pem=pem(other).removeprefix("pem:"))
+    path = changed(other.identity(), ztAPIs=[net.url + "/edge/client/v1"], ca=pem(net))
+    refuses(path, "does not accept this identity")
+
+
+def test_a_clock_that_is_off_is_named(net, refuses):
     identity = net.identity()
-    path = changed(identity, ca="pem:" + open(other.ca, encoding="ascii").read())
-    lone.ctl("overlay", "add", "prod", "--identity", path).ok()
-    says(lone, "certificate")
-
-
-def test_an_identity_of_another_network_is_refused(net, standin, lone):
-    other = standin()
-    foreign = other.identity()
-    urls = [net.url + "/edge/client/v1"]
-    path = changed(foreign, ztAPIs=urls, ca="pem:" + open(net.ca, encoding="ascii").read())
-    lone.ctl("overlay", "add", "prod", "--identity", path).ok()
-    says(lone, "another network")
-    net.fault("trust_also", pem=open(other.ca, encoding="ascii").read())
-    says(lone, "does not accept this identity")
+    net.fault("skew", seconds=7200)
+    refuses(identity.path, "not yet valid", "clock")
 
 
 def test_a_leaf_without_its_intermediates_still_logs_in(net, lone):
@@ -126,34 +140,37 @@ def test_a_leaf_without_its_intermediates_still_logs_in(net, lone):
     is_up(lone)
 
 
-def test_a_clock_that_is_off_is_named(net, lone):
-    identity = net.identity()
-    net.fault("skew", seconds=7200)
-    lone.ctl("overlay", "add", "prod", "--identity", identity.path).ok()
-    says(lone, "not yet valid", "clock")
-
-
 @pytest.mark.parametrize(
     ("rule", "words"),
     (
         ({"html": True}, ("not JSON",)),
         ({"status": 500}, ("500",)),
         ({"status": 429}, ("fewer requests",)),
-        ({"body": "[" * 5000}, ()),
-        ({"body": '{"data": {"token": 5}}'}, ()),
-        ({"body": "x" * 6_000_000}, ()),
-        ({"cut": True}, ()),
+        ({"body": "[" * 5000}, ("not JSON",)),
+        ({"body": '{"data": {"token": 5}}'}, ("no token",)),
+        ({"fill": 6_000_000}, ("larger than",)),
+        ({"cut": True}, ("no answer",)),
     ),
 )
-def test_a_controller_that_answers_nonsense_is_borne_until_it_is_well(net, lone, rule, words):
-    identity = net.identity()
-    net.fault("answer", path="/(version|authenticate)", count=1000, **rule)
-    lone.ctl("overlay", "add", "prod", "--identity", identity.path).ok()
-    eventually(lambda: lone.json("overlay", "get", "prod").get("lastError"), "an error is told")
-    if words:
-        says(lone, *words)
+def test_a_controller_that_answers_nonsense_is_borne_until_it_is_well(well, rule, words):
+    agent, net = well
+    net.fault("answer", path="/(version|authenticate|current-api-session)", count=1000, **rule)
+    net.fault("expire_api_sessions")
+    says(agent, *words)
     net.fault("clear")
-    is_up(lone)
+    is_up(agent)
+
+
+@pytest.fixture
+def well(net, lone):
+    """An agent that is a member of a network which has nothing wrong yet, and the network."""
+    agent, identity = lone, net.identity()
+    agent.ctl("overlay", "add", "prod", "--identity", identity.path).ok()
+    # What hosts has a channel, and so learns at once that its login is over.
+    service = net.service([identity])
+    agent.share("http://127.0.0.1:9", "s", "--overlay", "prod", "--service", service.name)
+    service.hosted()
+    return agent, net
 
 
 # Other versions --------------------------------------------------------------------------------
@@ -164,12 +181,12 @@ def works(programs, edge_loop):
     """Shares an echo server on the network and tries it; gives the access's address and the agents."""
     echo = Echo()
 
-    def start(network):
+    def start(network, places=1):
         agents = Agents(programs, network)
         service = network.service([agents.host], [agents.client])
         agents.share(service, f"tcp://{echo.address}")
         address = agents.access(service, "--tcp")
-        service.hosted()
+        service.hosted(places)
         echoes_again(address, "the path works")
         return address, agents, service
 
@@ -178,19 +195,17 @@ def works(programs, edge_loop):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "session"),
+    ("arguments", "session", "places"),
     (
-        (("--like", "1.6"), "legacy"),
-        (("--like", "2.0"), "legacy"),
-        (("--like", "3.0"), "oidc"),
-        (("--like", "2.0", "--controllers", "2"), None),
-        (("--like", "2.0", "--routers", "3"), "legacy"),
+        (("--like", "1.6"), "legacy", 1),
+        (("--like", "2.0"), "legacy", 1),
+        (("--like", "3.0"), "oidc", 1),
+        (("--like", "2.0", "--routers", "3"), "legacy", 3),
     ),
 )
-def test_every_kind_of_network_works(standin, works, arguments, session):
-    _, agents, _ = works(standin(*arguments))
-    if session:
-        assert agents.alpha.json("overlay", "get", "ziti")["ziti"]["session"] == session
+def test_every_kind_of_network_works(standin, works, arguments, session, places):
+    _, agents, _ = works(standin(*arguments), places)
+    assert agents.alpha.json("overlay", "get", "ziti")["ziti"]["session"] == session
 
 
 def test_of_two_controllers_one_is_enough(standin, works):
@@ -210,10 +225,10 @@ def test_of_two_controllers_one_is_enough(standin, works):
 
 def test_a_bearer_token_is_renewed_on_open_channels(standin, works):
     net = standin("--like", "3.0")
-    net.fault("bearer_seconds", seconds=6)
+    net.fault("bearer_seconds", seconds=4)
     address, _, _ = works(net)
     with connect(address, 30) as client:
-        until = time.monotonic() + 14
+        until = time.monotonic() + 9
         while time.monotonic() < until:
             client.sendall(b"x" * 1000)
             got = 0

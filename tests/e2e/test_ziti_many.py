@@ -7,9 +7,8 @@ import pytest
 
 from programs import SANITIZED
 from ziti_echo import Echo, connect
-from ziti_ends import Agents, EdgeDialer, simplon_problem
+from ziti_ends import Agents, EdgeDialer
 
-pytestmark = pytest.mark.skipif(bool(simplon_problem()), reason=f"{simplon_problem()}")
 AT_ONCE = 50 if SANITIZED else 200
 IN_SEQUENCE = 200 if SANITIZED else 1000
 

@@ -5,11 +5,10 @@ import threading
 import pytest
 
 from programs import SANITIZED
-from ziti_ends import Case, sdk_problem
+from ziti_ends import KINDS, Case, sdk_problem
 from ziti_network import eventually
 
 MIB = 1024 * 1024
-FOREIGN = ("sdk", "edge")
 
 
 @pytest.fixture(scope="module", params=("encrypted", "plain"))
@@ -17,12 +16,12 @@ def encrypted(request):
     return request.param == "encrypted"
 
 
-@pytest.fixture(scope="module", params=FOREIGN)
+@pytest.fixture(scope="module", params=KINDS)
 def dialing(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=FOREIGN)
+@pytest.fixture(scope="module", params=KINDS)
 def hosting(request):
     return request.param
 

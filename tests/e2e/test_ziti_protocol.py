@@ -125,7 +125,9 @@ def test_latency_is_echoed(ends):
     assert reply.headers[128] == b"12345678"
 
 
-def test_a_legacy_session_may_not_update_its_token(ends):
+def test_a_legacy_session_may_not_update_its_token(ends, ziti):
+    if ziti.version.startswith("v1."):
+        pytest.skip("1.7.2 was seen not to answer")
     _, client, _ = ends
     channel = client.channel
     reply = client._loop.run(channel.request(edge_client.Frame(60803, {}, client.controller.token.encode()), 10))
@@ -272,8 +274,10 @@ def test_a_dial_token_does_not_bind_nor_a_bind_token_dial(ends, ziti, edge_loop)
 
 def test_a_token_that_is_none_is_refused(ends, ziti):
     host, client, service = ends
-    words = "token is malformed" if not ziti.version.startswith("v1.") else "ession"
-    refused(lambda: client.dial(service, "nonsense"), words)
+    error = refused(lambda: client.dial(service, "nonsense"))
+    # 2.0, 1.7.2 and 1.6.
+    known = ("token is malformed", "unable to get service token either by JWT parsing or id lookup", "invalid session")
+    assert any(words in str(error) for words in known), error
 
 
 # What a revocation ends ------------------------------------------------------------------------

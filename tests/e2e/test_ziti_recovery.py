@@ -5,10 +5,7 @@ import time
 import pytest
 
 from ziti_echo import Echo, connect, echoes, echoes_again
-from ziti_ends import simplon_problem
 from ziti_network import eventually
-
-pytestmark = pytest.mark.skipif(bool(simplon_problem()), reason=f"{simplon_problem()}")
 
 
 @pytest.fixture(scope="module")
