@@ -104,11 +104,18 @@ void Overlays::add(Source source, const std::string& name, bool replace, Joined 
   if (!status.ok()) {
     return done(status);
   }
+  if (auto* zrok = std::get_if<ZrokAccount>(&source);
+      zrok != nullptr && zrok->description.empty()) {
+    zrok->description = agent_name();
+  }
   start_change(std::move(source), name, replace, std::move(done));
 }
 
 void Overlays::start_change(Source source, const std::string& name, bool replace, Joined done) {
-  change_ = Change{.name = name, .replace = replace, .joined = std::move(done)};
+  change_ = Change{.name = name,
+                   .replace = replace,
+                   .made_there = std::holds_alternative<ZrokAccount>(source),
+                   .joined = std::move(done)};
   net::spawn(control_, "join",
              change(&control_, std::move(source), staged_file_of(name), this, alive_));
 }
@@ -135,6 +142,10 @@ void Overlays::obtained(absl::StatusOr<overlay::Membership> membership) {
     status = overlay::save_membership(*membership, staged_file_of(name), true);
   }
   if (!status.ok()) {
+    if (membership.ok() && change_->made_there) {
+      net::spawn(control_, "overlay's end",
+                 take_back(&control_, std::move(*membership), name, alive_, [] {}));
+    }
     return end_change()(status);
   }
   // Tunnels that wait for an overlay of that name, which is not there, get it.
@@ -227,6 +238,20 @@ void Overlays::remove(const std::string& name, bool force, Removed done) {
   });
 }
 
+// What cannot be taken back does not keep the overlay here.
+net::awaitable<void> Overlays::take_back(net::Loop* loop, overlay::Membership file,
+                                         std::string name, std::weak_ptr<char> alive,
+                                         std::move_only_function<void()> done) {
+  const auto left = co_await overlay::leave(loop, std::move(file));
+  if (!left.ok()) {
+    base::log().warn("overlay {}: the network still knows this agent: {}", name,
+                     std::string(left.message()));
+  }
+  if (!alive.expired()) {
+    done();
+  }
+}
+
 void Overlays::give_up(const std::string& name, Removed done) {
   supervisor_.begin_leaving(name);
   registry_.remove_overlay(
@@ -248,13 +273,15 @@ void Overlays::forget(const std::string& name, std::move_only_function<void()> d
     }
     const auto at = std::ranges::find(members_, name, &Entry::name);
     const bool own_hub = at->own_hub;
+    overlay::Membership file = std::move(at->file);
     members_.erase(at);
     if (own_hub) {
       base::log().info("this agent's own hub is given up");
       hub_->drain();
       hub_.reset();
     }
-    done();
+    net::spawn(control_, "overlay's end",
+               take_back(&control_, std::move(file), name, alive_, std::move(done)));
   };
   // Later: the supervisor is still busy with what it was told.
   supervisor_.remove_overlay(

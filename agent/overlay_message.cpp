@@ -7,6 +7,8 @@
 namespace simplon::agent {
 namespace {
 
+constexpr std::size_t kMaxDescription = 128;
+
 v1::LinkState state_of(overlay::LinkState state) {
   switch (state) {
     case overlay::LinkState::connecting:
@@ -61,8 +63,18 @@ absl::StatusOr<Source> from_message(const v1::AddOverlayRequest& request) {
       return Source(ZitiEnrollment{.jwt = request.enrollment().jwt(),
                                    .private_key = request.enrollment().private_key(),
                                    .certificate = request.enrollment().certificate()});
-    case v1::AddOverlayRequest::kZrok:
-      return absl::UnimplementedError("zrok: is not in this version");
+    case v1::AddOverlayRequest::kZrok: {
+      auto account = overlay::zrok::check_account(
+          {.endpoint = request.zrok().endpoint(), .token = request.zrok().account_token()});
+      if (!account.ok()) {
+        return absl::InvalidArgumentError("zrok: " + std::string(account.status().message()));
+      }
+      if (request.zrok().description().size() > kMaxDescription) {
+        return absl::InvalidArgumentError("zrok.description: is longer than 128 bytes");
+      }
+      return Source(
+          ZrokAccount{.account = std::move(*account), .description = request.zrok().description()});
+    }
     case v1::AddOverlayRequest::SOURCE_NOT_SET:
       break;
   }

@@ -36,6 +36,13 @@ net::awaitable<Obtained> by_enrollment(net::Loop* loop, ZitiEnrollment enrollmen
   co_return widened(std::move(identity));
 }
 
+net::awaitable<Obtained> by_account(net::Loop* loop, ZrokAccount zrok) {
+  const auto deadline = loop->now() + kZrokEnableDeadline;
+  auto membership = co_await overlay::zrok::enable(loop, std::move(zrok.account),
+                                                   std::move(zrok.description), deadline);
+  co_return widened(std::move(membership));
+}
+
 }  // namespace
 
 net::awaitable<Obtained> obtain(net::Loop* loop, Source source, std::filesystem::path staged) {
@@ -44,6 +51,9 @@ net::awaitable<Obtained> obtain(net::Loop* loop, Source source, std::filesystem:
   }
   if (auto* enrollment = std::get_if<ZitiEnrollment>(&source)) {
     co_return co_await by_enrollment(loop, std::move(*enrollment), std::move(staged));
+  }
+  if (auto* zrok = std::get_if<ZrokAccount>(&source)) {
+    co_return co_await by_account(loop, std::move(*zrok));
   }
   co_return std::get<overlay::Membership>(std::move(source));
 }

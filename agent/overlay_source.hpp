@@ -19,6 +19,8 @@ namespace simplon::agent {
 
 /// An OpenZiti controller answers three requests, maybe over a slow link.
 inline constexpr std::chrono::seconds kZitiEnrollDeadline{20};
+/// An instance makes an identity at its own controller before it answers.
+inline constexpr std::chrono::seconds kZrokEnableDeadline{30};
 
 /// A one-time token of an OpenZiti controller; key and certificate (PEM) where an authority of
 /// others vouches for us.
@@ -28,7 +30,13 @@ struct ZitiEnrollment {
   std::string certificate;
 };
 
-using Source = std::variant<overlay::Token, overlay::Membership, ZitiEnrollment>;
+/// An account of a zrok instance, in which this agent becomes an environment.
+struct ZrokAccount {
+  overlay::zrok::Account account;
+  std::string description;  ///< of the environment; empty: the agent's name
+};
+
+using Source = std::variant<overlay::Token, overlay::Membership, ZitiEnrollment, ZrokAccount>;
 
 /// The identity. What must not be lost when a one-time token is used is written to `staged` before
 /// (0600), which also shows that there is room. Errors say which part is wrong, what the other side

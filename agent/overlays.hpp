@@ -97,6 +97,9 @@ class Overlays {
   /// Ends the change, and with an error what was staged for it.
   Joined end_change();
   void forget(const std::string& name, std::move_only_function<void()> done);
+  static net::awaitable<void> take_back(net::Loop* loop, overlay::Membership file, std::string name,
+                                        std::weak_ptr<char> alive,
+                                        std::move_only_function<void()> done);
 
   net::Loop& control_;
   std::vector<net::Loop*> loops_;
@@ -110,6 +113,7 @@ class Overlays {
   struct Change {
     std::string name;
     bool replace = false;
+    bool made_there = false;  // the network has something that only this change knows of
     Joined joined;
   };
   std::optional<Change> change_;

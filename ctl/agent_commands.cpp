@@ -58,7 +58,8 @@ Outcome status(const Context& context, const std::string& typed) {
                              : agent_details(*info, std::chrono::system_clock::now()));
   if (const auto missing = missing_link(*info); patience.count() > 0 && !missing.empty()) {
     return trouble(Exit::failed, "overlay link: not up after " + typed + ": " + missing,
-                   "is the hub running and reachable from here?");
+                   "is its hub or controller running, and reachable from here? simplonctl overlay "
+                   "get NAME shows more");
   }
   return {};
 }

@@ -24,6 +24,7 @@ constexpr char kExamples[] =
     "  simplonctl frontend --zone localhost --listen 127.0.0.1:8080\n"
     "  simplonctl hub invite beta                       a token for another host\n"
     "  simplonctl join -                                paste it there\n"
+    "  simplonctl overlay add prod --identity prod.json a network of OpenZiti\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent answers, 4 not found.\n"
     "Each command has its own --help.";

@@ -33,6 +33,7 @@ struct Common {
   std::string overlay;
   std::vector<std::string> labels;
   bool foreground = false;
+  bool public_on_zrok = false;
   HttpOptions http;
 };
 
@@ -153,6 +154,21 @@ std::string take_back(AgentLink& agent, const std::string& name) {
                              : "it may still be there; to remove it: simplonctl delete " + name;
 }
 
+// On zrok a share is for its public frontends unless one says otherwise, as zrok's users expect.
+Outcome choose_public(AgentLink& agent, v1::Share& share) {
+  const auto all = agent.call(&v1::Agent::Stub::ListOverlays, v1::ListOverlaysRequest{});
+  if (!all) {
+    return std::unexpected(all.error());
+  }
+  // Which one the agent takes where none is named.
+  const bool only = share.overlay().empty() && all->overlays_size() == 1;
+  const std::string wanted = share.overlay().empty() ? "default" : share.overlay();
+  share.set_public_(std::ranges::any_of(all->overlays(), [&](const v1::Overlay& each) {
+    return (only || each.name() == wanted) && each.kind() == "zrok";
+  }));
+  return {};
+}
+
 Outcome create(const Context& context, Common& common) {
   if (auto filled = fill_labels(common); !filled) {
     return filled;
@@ -162,6 +178,11 @@ Outcome create(const Context& context, Common& common) {
   auto agent = AgentLink::open(context);
   if (!agent) {
     return std::unexpected(agent.error());
+  }
+  if (common.public_on_zrok) {
+    if (auto chosen = choose_public(*agent, *common.tunnel.mutable_share()); !chosen) {
+      return chosen;
+    }
   }
   v1::CreateTunnelRequest request;
   *request.mutable_tunnel() = common.tunnel;
@@ -203,24 +224,6 @@ Outcome put_listen(const std::string& typed, std::string& into) {
     into = std::move(*listen);
   }
   return {};
-}
-
-// On zrok a share is for its public frontends unless one says otherwise, as zrok's users expect.
-Answer<bool> open_by_default(const Context& context, const std::string& overlay) {
-  if (overlay.empty()) {
-    return false;
-  }
-  auto agent = AgentLink::open(context);
-  if (!agent) {
-    return std::unexpected(agent.error());
-  }
-  const auto all = agent->call(&v1::Agent::Stub::ListOverlays, v1::ListOverlaysRequest{});
-  if (!all) {
-    return std::unexpected(all.error());
-  }
-  return std::ranges::any_of(all->overlays(), [&overlay](const v1::Overlay& each) {
-    return each.name() == overlay && each.kind() == "zrok";
-  });
 }
 
 void add_share(CLI::App& app, Context& context) {
@@ -266,13 +269,7 @@ void add_share(CLI::App& app, Context& context) {
       share->set_service(options->service);
       share->set_overlay(options->overlay);
       share->set_public_(options->open_to_frontends);
-      if (!options->open_to_frontends && !options->closed) {
-        auto open = open_by_default(context, options->overlay);
-        if (!open) {
-          return std::unexpected(open.error());
-        }
-        share->set_public_(*open);
-      }
+      options->public_on_zrok = !options->open_to_frontends && !options->closed;
       if (auto filled = options->headers.fill(*share); !filled) {
         return filled;
       }

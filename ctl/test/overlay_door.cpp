@@ -64,7 +64,8 @@ std::string place_advice(const overlay::Membership& membership) {
 }
 
 std::string place_of(const overlay::Membership& membership) {
-  std::string out = is_embedded(membership) ? "hub " : "controller ";
+  const std::string_view kind = overlay::kind_of(membership);
+  std::string out = kind == "embedded" ? "hub " : kind == "zrok" ? "zrok " : "controller ";
   for (std::string_view between; const auto& address : overlay::addresses_of(membership)) {
     out.append(between).append(address);
     between = ", ";

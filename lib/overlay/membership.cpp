@@ -6,6 +6,7 @@
 
 #include "overlay/embedded/embedded.hpp"
 #include "overlay/identity_text.hpp"
+#include "overlay/zrok/zrok_network.hpp"
 
 namespace simplon::overlay {
 namespace {
@@ -53,9 +54,23 @@ absl::StatusOr<Entrance> enter_ziti(net::Loop& control, ziti::IdentityFile ident
   return Entrance{.network = std::move(*network), .details = [ziti] { return ziti->details(); }};
 }
 
+absl::StatusOr<Entrance> enter_zrok(net::Loop& control, zrok::Membership membership,
+                                    std::vector<net::Loop*> loops) {
+  auto network = zrok::make_zrok_network(
+      control, {.membership = std::move(membership), .loops = std::move(loops), .trust_roots = {}});
+  if (!network.ok()) {
+    return network.status();
+  }
+  const auto* zrok = network->get();
+  return Entrance{.network = std::move(*network), .details = [zrok] { return zrok->details(); }};
+}
+
 }  // namespace
 
 std::string_view kind_of(const Membership& membership) noexcept {
+  if (std::holds_alternative<zrok::Membership>(membership)) {
+    return "zrok";
+  }
   return std::holds_alternative<IdentityFile>(membership) ? "embedded" : "ziti";
 }
 
@@ -65,21 +80,27 @@ std::string name_of(const Membership& membership) {
 }
 
 std::vector<std::string> addresses_of(const Membership& membership) {
-  return std::visit(Match{[](const IdentityFile& identity) { return identity.addresses; },
-                          [](const ziti::IdentityFile& identity) {
-                            std::vector<std::string> out;
-                            for (const std::string& url : identity.controllers) {
-                              out.push_back(shown(url));
-                            }
-                            return out;
-                          }},
-                    membership);
+  return std::visit(
+      Match{[](const IdentityFile& identity) { return identity.addresses; },
+            [](const ziti::IdentityFile& identity) {
+              std::vector<std::string> out;
+              out.reserve(identity.controllers.size());
+              for (const std::string& url : identity.controllers) {
+                out.push_back(shown(url));
+              }
+              return out;
+            },
+            [](const zrok::Membership& zrok) { return std::vector{zrok.account.endpoint}; }},
+      membership);
 }
 
 absl::StatusOr<Membership> parse_membership(std::string_view text,
                                             const std::filesystem::path& folder) {
   if (text.size() > kMaxBytes) {
     return absl::InvalidArgumentError("identity: larger than 256 KiB");
+  }
+  if (zrok::is_membership(text)) {
+    return zrok::parse_membership(text, folder);
   }
   if (is_of_ziti(text)) {
     return ziti::parse_identity(text, folder);
@@ -90,7 +111,8 @@ absl::StatusOr<Membership> parse_membership(std::string_view text,
 std::string to_json(const Membership& membership) {
   return std::visit(
       Match{[](const IdentityFile& identity) { return to_json(identity); },
-            [](const ziti::IdentityFile& identity) { return ziti::to_json(identity); }},
+            [](const ziti::IdentityFile& identity) { return ziti::to_json(identity); },
+            [](const zrok::Membership& zrok) { return zrok::to_json(zrok); }},
       membership);
 }
 
@@ -113,7 +135,19 @@ absl::StatusOr<Entrance> enter(net::Loop& control, Membership membership,
   if (auto* embedded = std::get_if<IdentityFile>(&membership)) {
     return enter_embedded(control, std::move(*embedded), std::move(loops));
   }
+  if (auto* zrok = std::get_if<zrok::Membership>(&membership)) {
+    return enter_zrok(control, std::move(*zrok), std::move(loops));
+  }
   return enter_ziti(control, std::get<ziti::IdentityFile>(std::move(membership)), std::move(loops));
+}
+
+net::awaitable<absl::Status> leave(net::Loop* loop, Membership membership) {
+  auto* zrok = std::get_if<zrok::Membership>(&membership);
+  if (zrok == nullptr) {
+    co_return absl::OkStatus();
+  }
+  const auto deadline = loop->now() + kLeaveDeadline;
+  co_return co_await zrok::disable(loop, std::move(*zrok), deadline);
 }
 
 }  // namespace simplon::overlay

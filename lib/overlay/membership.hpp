@@ -4,6 +4,7 @@
 // Plain values and functions, any thread; enter() on the control loop.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -14,21 +15,23 @@
 
 #include <absl/status/statusor.h>
 
+#include "net/async.hpp"
 #include "net/loop.hpp"
 #include "overlay/embedded/identity.hpp"
 #include "overlay/network.hpp"
 #include "overlay/ziti/identity_file.hpp"
 #include "overlay/ziti/ziti_network.hpp"
+#include "overlay/zrok/zrok_client.hpp"
 
 namespace simplon::overlay {
 
-using Membership = std::variant<IdentityFile, ziti::IdentityFile>;
+using Membership = std::variant<IdentityFile, ziti::IdentityFile, zrok::Membership>;
 
 /// As Network::kind().
 std::string_view kind_of(const Membership& membership) noexcept;
 /// Our name there, where the file says it; else empty, and only the network knows.
 std::string name_of(const Membership& membership);
-/// Of the hub or the controllers, in the order to try.
+/// Of the hub, the controllers or the instance, in the order to try.
 std::vector<std::string> addresses_of(const Membership& membership);
 
 /// INVALID_ARGUMENT: of no kind, or a part is missing or does not parse. `folder` is what
@@ -53,5 +56,12 @@ struct Entrance {
 /// INVALID_ARGUMENT: the identity does not work.
 absl::StatusOr<Entrance> enter(net::Loop& control, Membership membership,
                                std::vector<net::Loop*> loops);
+
+/// How long leave() may take.
+inline constexpr std::chrono::seconds kLeaveDeadline{10};
+
+/// Takes back at the network what joining made there, when its Network is gone: an environment of
+/// zrok. An error says that it stays, and changes nothing here.
+net::awaitable<absl::Status> leave(net::Loop* loop, Membership membership);
 
 }  // namespace simplon::overlay

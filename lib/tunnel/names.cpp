@@ -71,4 +71,10 @@ std::string choose_name(const Spec& spec, const std::function<bool(std::string_v
   }
 }
 
+bool could_be_chosen(std::string_view name) {
+  const auto dash = std::min(name.find('-'), name.size());
+  return std::ranges::find(kFirst, name.substr(0, dash)) != kFirst.end() && dash < name.size() &&
+         std::ranges::find(kSecond, name.substr(dash + 1)) != kSecond.end();
+}
+
 }  // namespace simplon::tunnel

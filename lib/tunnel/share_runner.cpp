@@ -1,6 +1,7 @@
 // The control side of a share: keeps its service registered and watches its target.
 #include <utility>
 
+#include "tunnel/names.hpp"
 #include "tunnel/policies.hpp"
 #include "tunnel/runner.hpp"
 #include "tunnel/share_path.hpp"
@@ -83,7 +84,8 @@ class ShareRunner final : public Runner {
                     {.service = spec_.service,
                      .allow_frontends = spec_.open_to_frontends,
                      .unsaid = target_.scheme == Target::Scheme::tcp ? overlay::StreamKind::raw
-                                                                     : overlay::StreamKind::http},
+                                                                     : overlay::StreamKind::http,
+                     .any_name = could_be_chosen(spec_.service)},
                     [path = path_](std::unique_ptr<overlay::Inbound> inbound) {
                       path->take(std::move(inbound));
                     }));

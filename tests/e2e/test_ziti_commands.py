@@ -138,6 +138,27 @@ def test_the_tools_work_without_an_agent(programs, host, dialer, service):
     assert "GET / HTTP/1.1" in fetch(proxy.url)
 
 
-def test_a_service_that_is_not_there_has_its_own_words(dialer):
-    answer = ctl("test", "websocket", "--identity", dialer.path, "--service", "not there", "--timeout", "20s")
-    answer.failed(1, "not there")
+def test_the_target_learns_which_identity_dialed_and_nobody_can_pretend(programs, member, endpoint, ziti):
+    host, dialer = ziti.identity("host"), ziti.identity("dialer")
+    service = ziti.service(hosts=[host], dialers=[dialer])
+    member.ctl("overlay", "add", "prod", "--identity", host.path).ok()
+    # The service's name is a DNS label here: the tunnel's is enough.
+    member.ctl("share", endpoint.url, "--overlay", "prod", "--name", service.name, "--peer-header", "X-Who").ok()
+    other = programs.agent("other", hub="none")
+    other.ctl("overlay", "add", "prod", "--identity", dialer.path).ok()
+    access = other.json("access", service.name, "--overlay", "prod")
+    request = urllib.request.Request(access["status"]["url"], headers={"X-Who": "somebody"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        seen = answer.read().decode().lower()
+    assert f"x-who: {dialer.name}" in seen and "somebody" not in seen
+
+
+def test_what_the_network_refuses_is_said_with_advice(ziti, host, dialer, service):
+    def reach(name):
+        return ctl("test", "websocket", "--identity", dialer.path, "--service", name, "--timeout", "20s")
+
+    reach("not there").failed(1, "not there", "policy")
+    reach(ziti.service(hosts=[host], dialers=[dialer]).name).failed(1, "nobody hosts it now", "start its host")
+    reach(ziti.service(hosts=[host]).name).failed(1, "policy")
+    tool = ctl("test", "endpoint", "--identity", dialer.path, "--service", service.name)
+    tool.failed(1, service.name, "policy")

@@ -149,9 +149,9 @@ class Network:
         edge_rest.enroll(jwt.read_text(encoding="ascii"), str(path))
         return Identity(path, name, entity)
 
-    def service(self, hosts=(), dialers=(), encrypted=True, what="service"):
-        """A service that those identities may host and dial; its name."""
-        name = self.name(what)
+    def service(self, hosts=(), dialers=(), encrypted=True, what="service", named=None):
+        """A service that those identities may host and dial; `named` instead of a name of the test's own."""
+        name = named or self.name(what)
         entity = self._create("services", name=name, encryptionRequired=encrypted)
         service = Service(self, name, entity)
         for kind, identities in (("Bind", hosts), ("Dial", dialers)):
@@ -160,11 +160,16 @@ class Network:
         return service
 
     def allow(self, kind, service, identities):
-        """A policy by which they may host ("Bind") or dial ("Dial") the service."""
+        """A policy by which they may host ("Bind") or dial ("Dial") the service; its id."""
         return self._create(
             "service-policies", name=self.name(kind), type=kind, semantic="AnyOf",
             serviceRoles=[f"@{service.id}"], identityRoles=[f"@{identity.id}" for identity in identities],
         )
+
+    def delete_service(self, service):
+        for kind in list(service.policies):
+            service.revoke(kind)
+        self.delete("services", service.id)
 
     def delete(self, kind, entity):
         self._made.remove((kind, entity))

@@ -8,6 +8,7 @@ namespace {
 
 using std::chrono::system_clock;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 std::string refusal(const v1::AddOverlayRequest& request) {
@@ -23,6 +24,21 @@ TEST(OverlayMessage, AnAddWithoutASourceOrWithABadOneNamesTheField) {
     request.set_identity_json(text);
     EXPECT_THAT(refusal(request), StartsWith("identity_json: ")) << text;
   }
+}
+
+TEST(OverlayMessage, AZrokAccountNeedsASafeAddressAndAToken) {
+  v1::AddOverlayRequest request;
+  for (const auto& [endpoint, token] :
+       {std::pair{"", "t0ken"}, std::pair{"ftp://x", "t0ken"},
+        std::pair{"http://zrok.example", "t0ken"}, std::pair{"https://zrok.example", ""}}) {
+    request.mutable_zrok()->set_endpoint(endpoint);
+    request.mutable_zrok()->set_account_token(token);
+    const auto said = refusal(request);
+    EXPECT_THAT(said, StartsWith("zrok"));
+    EXPECT_THAT(said, Not(HasSubstr("t0ken")));
+  }
+  request.mutable_zrok()->set_account_token("t0ken");
+  EXPECT_TRUE(from_message(request).ok());
 }
 
 TEST(OverlayMessage, AnIdentityThatRefersToFilesOfTheAgentIsRefused) {
