@@ -7,10 +7,7 @@ import pytest
 
 from programs import ctl
 from ziti_edge import Peer
-from ziti_ends import simplon_problem
 from ziti_network import eventually
-
-pytestmark = pytest.mark.skipif(bool(simplon_problem()), reason=f"{simplon_problem()}")
 
 
 @pytest.fixture
