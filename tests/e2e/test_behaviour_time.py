@@ -44,29 +44,36 @@ def test_20_a_head_that_does_not_end_is_answered_408(asking, origin):
     assert origin.requests == []
 
 
-def test_20_a_body_that_stops_is_answered_408_and_its_request_is_cut(asking, origin):
-    cut = queue.Queue()
+@pytest.fixture
+def cuts(origin):
+    """How the requests ended whose bodies did not come whole."""
+    ends = queue.Queue()
 
     def script(request, peer):
         try:
             peer.body(request)
         except Cut as end:
-            cut.put(end.how)
+            ends.put(end.how)
 
     origin.script = script
+    return ends
+
+
+def test_20_a_body_that_stops_is_answered_408_and_its_request_is_cut(asking, cuts):
     client = asking("--timeout-body", SOON)
     client.send(message("POST / HTTP/1.1", HOST, "Content-Length: 5"), b"ab")
     assert client.response().status == 408
-    assert cut.get(timeout=60) in (FIN, RST)
+    assert cuts.get(timeout=60) in (FIN, RST)
 
 
-def test_20_a_body_that_drips_is_answered_408(asking):
+def test_20_a_body_that_drips_is_answered_408_and_its_request_is_cut(asking, cuts):
     client = asking("--timeout-body", SOON)
     client.send(message("POST / HTTP/1.1", HOST, "Content-Length: 1000"))
     # Each byte comes in time; so many do not.
     while select.select([client.socket], [], [], DRIP) == ([], [], []):
         client.send(b"x")
     assert client.response().status == 408
+    assert cuts.get(timeout=60) in (FIN, RST)
 
 
 def test_20_an_idle_connection_is_closed_without_a_word(asking, origin):
