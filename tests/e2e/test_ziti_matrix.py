@@ -78,7 +78,7 @@ def test_bulk_goes_both_ways_at_once(ends, case):
     for thread in work:
         thread.join(120)
     assert not problems
-    if case.kinds[0] != "sdk":  # 0.6.0 was seen to pass a FIN on only at its next timer, a minute later
+    if "sdk" not in case.kinds:  # 0.6.0 was seen to pass a FIN on only at its next timer, a minute later
         dialer.finish()
         assert host.rest() == b""
 
@@ -128,6 +128,8 @@ def fill(end, size):
 
 
 def test_many_connections_leave_nothing(case):
+    if "sdk" in case.kinds:
+        pytest.skip("the SDK 0.6.0 was seen to stall after some connections, with edge_client.py and itself too")
     for _ in range(20):
         dialer, host = case.connect()
         dialer.send(b"once")
