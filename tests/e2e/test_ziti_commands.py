@@ -158,7 +158,7 @@ def test_what_the_network_refuses_is_said_with_advice(ziti, host, dialer, servic
         return ctl("test", "websocket", "--identity", dialer.path, "--service", name, "--timeout", "20s")
 
     reach("not there").failed(1, "not there", "policy")
-    reach(ziti.service(hosts=[host], dialers=[dialer]).name).failed(1, "nobody hosts it now", "start its host")
+    reach(ziti.service(hosts=[host], dialers=[dialer]).name).failed(1, "nobody hosts this service now", "start its host")
     reach(ziti.service(hosts=[host]).name).failed(1, "policy")
     tool = ctl("test", "endpoint", "--identity", dialer.path, "--service", service.name)
     tool.failed(1, service.name, "policy")

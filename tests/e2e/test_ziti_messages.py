@@ -114,7 +114,7 @@ def test_a_service_that_is_not_there_is_named(service):
 
 def test_a_service_nobody_hosts_is_told_apart(service):
     answer = dial(service)
-    answer.failed(answer.code, service.name, "nobody hosts it")
+    answer.failed(answer.code, service.name, "nobody hosts this service now")
     assert answer.code
 
 

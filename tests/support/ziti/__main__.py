@@ -111,7 +111,9 @@ class Controller:
 async def run(options):
     controller = Controller(options)
     await controller.start()
-    ca = Path(options.folder) / "ca.pem"
+    folder = Path(options.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    ca = folder / "ca.pem"
     ca.write_text(controller.authority.bundle(), encoding="ascii")
     user, password = controller.admin_login
     ready = {
