@@ -78,7 +78,7 @@ void append_request(std::string& out, const RequestHead& head, const Dispatch& d
   if (!via.empty()) {
     append_via(out, head, via);
   }
-  if (!policy.peer_header.empty()) {
+  if (!policy.peer_header.empty() && !client.peer.empty()) {
     append_field(out, policy.peer_header, client.peer);
   }
   if (framing.upgrade) {

@@ -1,5 +1,5 @@
-// Any bytes of a controller are an answer or an error, in one piece or two; what its JSON says is
-// bounded, whatever it is; an identity that is read is written and read the same.
+// Any bytes of a controller are an answer or an error, in one piece, two, or byte by byte; what its
+// JSON says is bounded, whatever it is; an identity that is read is written and read the same.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -28,12 +28,22 @@ void read_all(const nlohmann::json& data) {
   }
 }
 
+void read_byte_by_byte(std::string_view text) {
+  AnswerReader reader;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto got = reader.put(text.substr(i, 1));
+    if (!got || *got) return;
+  }
+  (void)reader.end();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::size_t cut = data[0] % size;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
+  read_byte_by_byte(text);
   AnswerReader reader;
   auto got = reader.put(text.substr(0, cut));
   if (got && !*got) got = reader.put(text.substr(std::min(cut, text.size())));

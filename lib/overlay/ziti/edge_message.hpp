@@ -101,12 +101,13 @@ inline constexpr std::size_t kMaxErrorText = 512;
 /// Why the edge did not do as it was asked.
 struct EdgeError {
   EdgeErrorKind kind = EdgeErrorKind::other;
-  std::string text;          ///< the network's words: printable ASCII, at most kMaxErrorText
-  bool retry = false;        ///< worth another try as it is
+  std::string text;    ///< the network's words, as printable() has them, at most kMaxErrorText
+  bool retry = false;  ///< worth another try as it is
   bool new_session = false;  ///< ... with a new service session (login_refused: a new login)
 };
 
-/// A peer's words, printable and cut to `limit`.
+/// A peer's words as UTF-8 (the API's strings are) without control characters, a question mark for
+/// every byte that is none; cut to at most `limit` bytes, between two characters.
 std::string printable(std::string_view words, std::size_t limit = kMaxErrorText);
 
 /// What StateClosed, or another failure, says: by its code if it has one, else by its text.

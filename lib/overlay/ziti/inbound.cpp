@@ -4,6 +4,7 @@
 
 #include "base/ids.hpp"
 #include "overlay/ziti/app_data.hpp"
+#include "overlay/ziti/edge_message.hpp"
 #include "overlay/ziti/late_stream.hpp"
 #include "overlay/ziti/refusals.hpp"
 
@@ -29,10 +30,19 @@ struct Unanswered {
   net::Timer limit;
 };
 
+constexpr std::size_t kMaxDialerName = 256;  // bytes; OpenZiti's own names are shorter
+
 Refusal let_go() {
   return {.failure = {.hop = Hop::share,
                       .code = Errc::host_refused,
                       .detail = "the host let go of the stream"}};
+}
+
+// Only what the router says of the dialer: the name that it claims itself is anybody's. It goes
+// into a header and into logs, so that a name with control characters, or a cut one, is no name.
+std::string name_of(const IncomingDial& dial) {
+  std::string name = printable(dial.dialer_name(), kMaxDialerName);
+  return name == dial.dialer_name() ? name : std::string();
 }
 
 class ZitiInbound final : public Inbound {
@@ -42,8 +52,7 @@ class ZitiInbound final : public Inbound {
         data_(decode_app_data(dial->app_data())
                   .value_or(AppData{.kind = unsaid, .connection_id = base::new_id()})),
         unanswered_(std::make_shared<Unanswered>(std::move(dial))) {
-    // Only what the router says of the dialer: the name that it claims itself is anybody's.
-    from_.peer.name = unanswered_->dial->dialer_name();
+    from_.peer.name = name_of(*unanswered_->dial);
     from_.may_run_frontends = data_.frontend;
     stream_ = std::make_shared<LateStream>(
         loop_, [unanswered = unanswered_] { unanswered->reject(let_go()); });

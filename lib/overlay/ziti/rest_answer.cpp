@@ -214,15 +214,25 @@ base::Result<bool> AnswerReader::put(std::string_view bytes) {
       }
       parser.start();
     }
-    if (parser.pending.empty()) {
+    // "0\r\n\r\n" is the least that ends a chunked body, and Beast asserts that it has as much.
+    const bool chunks = parser.http->is_header_done() && parser.http->chunked();
+    if (parser.pending.size() < (chunks ? 5U : 1U)) {
       return false;
     }
     boost::beast::error_code error;
-    const std::size_t taken =
-        parser.http->put(boost::asio::buffer(parser.pending.data(), parser.pending.size()), error);
+    std::size_t taken = 0;
+    try {
+      taken = parser.http->put(boost::asio::buffer(parser.pending.data(), parser.pending.size()),
+                               error);
+    } catch (const std::exception&) {  // an assertion of Beast's, which the answer provoked
+      return base::fail(Errc::protocol_error);
+    }
     parser.pending.erase(0, taken);
-    if (error == http::error::need_more) {
-      return false;
+    if (error == http::error::need_more || (!error && taken == 0 && !parser.http->is_done())) {
+      // Beast bounds heads and bodies, and no line between a body's chunks.
+      return parser.pending.size() > kMaxAnswerHead
+                 ? base::Result<bool>(base::fail(Errc::limit_exceeded))
+                 : false;
     }
     if (error == http::error::body_limit || error == http::error::header_limit ||
         error == http::error::buffer_overflow) {
@@ -230,9 +240,6 @@ base::Result<bool> AnswerReader::put(std::string_view bytes) {
     }
     if (error) {
       return base::fail(Errc::protocol_error);
-    }
-    if (taken == 0 && !parser.http->is_done()) {
-      return false;
     }
   }
   return true;
@@ -242,7 +249,11 @@ base::Result<void> AnswerReader::end() {
   Parser& parser = *parser_;
   if (!parser.whole() && parser.http->got_some() && !parser.http->is_done()) {
     boost::beast::error_code error;
-    parser.http->put_eof(error);
+    try {
+      parser.http->put_eof(error);
+    } catch (const std::exception&) {
+      return base::fail(Errc::protocol_error);
+    }
   }
   return parser.whole() ? base::Result<void>() : base::fail(Errc::truncated);
 }

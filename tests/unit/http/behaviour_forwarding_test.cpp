@@ -248,6 +248,9 @@ TEST_F(Behaviour47, ThePeerIsTheOverlaysWordAlone) {
       policy);
   EXPECT_EQ(out, "GET / HTTP/1.1\r\nHost: app.test\r\nX-Simplon-Peer: laptop\r\n\r\n");
   EXPECT_THAT(forwarded_by({}, "X-Simplon-Peer: anybody\r\n"), HasSubstr("anybody"));
+  const Client unknown{.forwarding = Forwarding::pass, .address = {}, .peer = {}};
+  EXPECT_EQ(forwarded_of(unknown, "X-Simplon-Peer: root\r\n", policy),
+            "GET / HTTP/1.1\r\nHost: app.test\r\n\r\n");
   // Nor by a trailer, which servers merge.
   open(policy, laptop);
   EXPECT_THAT(forwarded("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -31,6 +31,23 @@ TEST(ZitiAnswerTest, AnAnswerIsReadHoweverItIsCut) {
   }
 }
 
+TEST(ZitiAnswerTest, ByteByByteIsAsGood) {
+  const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string& body : {std::string("2\r\n{}\r\n0\r\n\r\n"), std::string("0\r\n\r\n")}) {
+    const std::string text = head + body;
+    for (std::size_t cut = 0; cut < text.size(); ++cut) {
+      AnswerReader reader;
+      ASSERT_TRUE(reader.put(std::string_view(text).substr(0, cut))) << cut;
+      base::Result<bool> got = false;
+      for (std::size_t i = cut; i < text.size() && got && !*got; ++i) {
+        got = reader.put(std::string_view(text).substr(i, 1));
+      }
+      ASSERT_TRUE(got && *got) << cut;
+      EXPECT_EQ(reader.take().body, body.size() > 5 ? "{}" : "");
+    }
+  }
+}
+
 TEST(ZitiAnswerTest, AnAnswerThatIsCutOffIsNone) {
   AnswerReader whole;
   ASSERT_TRUE(whole.put("HTTP/1.1 200 OK\r\n\r\nabc"));
@@ -52,6 +69,9 @@ TEST(ZitiAnswerTest, GarbageAndGiantsAreRefused) {
   AnswerReader head;
   EXPECT_EQ(head.put("HTTP/1.1 200 OK\r\nA: " + std::string(100'000, 'a')).error(),
             Errc::limit_exceeded);
+  AnswerReader extension;
+  ASSERT_TRUE(extension.put("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;"));
+  EXPECT_EQ(extension.put(std::string(100'000, 'a')).error(), Errc::limit_exceeded);
   AnswerReader waiting;
   base::Result<bool> last = false;
   for (int i = 0; i < 20 && last; ++i) {
