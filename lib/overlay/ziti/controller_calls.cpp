@@ -142,12 +142,13 @@ net::awaitable<Controller::Impl::Outcome<void>> Controller::Impl::refresh(Self s
   auto listed = co_await list(self, deadline);
   self->listing_ = false;
   self->listed_at_ = self->loop.now();
+  const auto outcome =
+      listed ? Outcome<void>() : Outcome<void>(std::unexpected(self->failure(listed.error())));
   if (listed && !self->ended_) {
     self->take_services(*std::move(listed));
   }
   self->listed_.notify();
-  co_return listed ? Outcome<void>()
-                   : Outcome<void>(std::unexpected(self->failure(listed.error())));
+  co_return outcome;
 }
 
 net::awaitable<Controller::Impl::Outcome<Service>> Controller::Impl::service(
