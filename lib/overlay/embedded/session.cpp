@@ -58,7 +58,7 @@ net::Result<net::StreamPtr> SessionCore::open_stream() {
     return base::fail(Errc::draining);
   }
   const bool hold = unacknowledged_ >= max_unacknowledged_ || !held_.empty();
-  if (streams_.size() >= max_streams_ || backlog() + held_bytes_ >= kSendQueueHard ||
+  if (streams_.size() >= max_streams_ || out_.backlog() + held_bytes_ >= kSendQueueHard ||
       (hold && held_.size() >= kMaxHeldOpens)) {
     return base::fail(Errc::limit_exceeded);
   }
@@ -181,7 +181,7 @@ void SessionCore::end_lingering() {
     lingering_.pop_front();
     if (at != streams_.end() && at->second.stream == nullptr) {
       // Behind the FIN: the peer may still be reading what came before it.
-      queue(data_,
+      queue(out_.data(),
             {.type = FrameType::window_update, .flags = frame_flag::kRst, .stream = at->first});
       erase(at);
     }
@@ -206,9 +206,8 @@ void SessionCore::keep_alive() {
     return;
   }
   // An idle session holds no buffers.
-  if (backlog() == 0) {
-    sending_.shrink_to_fit();
-    data_.shrink_to_fit();
+  if (out_.backlog() == 0) {
+    out_.shrink();
   }
   const net::TimePoint next = now + kPingInterval;
   ping_timer_.arm(dead_at > now ? std::min(next, dead_at) : next, [this] {
@@ -250,7 +249,7 @@ void SessionCore::end(std::error_code why, std::optional<GoAway> farewell, Close
   }
   if (farewell) {
     // The last frame: behind the data.
-    queue(data_, {.type = FrameType::go_away, .length = std::to_underlying(*farewell)});
+    queue(out_.data(), {.type = FrameType::go_away, .length = std::to_underlying(*farewell)});
   }
   close_timer_.arm(loop().now() + net::kCloseTimeout, [self] { self->finish(); });
   schedule_flush();
@@ -258,7 +257,7 @@ void SessionCore::end(std::error_code why, std::optional<GoAway> farewell, Close
 
 // Everything has left, or nothing more will.
 void SessionCore::finish() {
-  const bool flushed = backlog() + control_.size() == 0;
+  const bool flushed = out_.size() == 0;
   if (std::exchange(finished_, true)) {
     return;
   }

@@ -10,6 +10,7 @@
 #include "overlay/embedded/session.hpp"
 #include "overlay/embedded/session_codes.hpp"
 #include "overlay/embedded/yamux.hpp"
+#include "overlay/outbox.hpp"
 
 namespace simplon::overlay {
 
@@ -118,12 +119,10 @@ class SessionCore final : public Session,
   std::size_t hold(SessionStream& stream, std::span<const net::Buffer> from, std::size_t wanted);
   void queue(std::vector<std::byte>& to, const FrameHeader& header);
   void control(const FrameHeader& header);
-  std::size_t backlog() const { return sending_.size() - sending_done_ + data_.size(); }
   void schedule_flush();
   void flush();
   void release_held();
   bool write_transport();
-  void sent(std::size_t count);
   void serve_parked();
   void wait_flushed();
   void transport_flushed();
@@ -174,16 +173,8 @@ class SessionCore final : public Session,
   std::uint32_t current_ = 0;  // whose payload comes; 0: to be thrown away
   bool fin_follows_ = false;   // the current data frame ends the direction
 
-  // What leaves: the rest of a batch that the transport took partly, then control frames, then data
-  // in the order of the streams' turns.
-  std::vector<std::byte> sending_;
-  std::size_t sending_done_ = 0;
-  std::vector<std::byte> control_;
-  std::vector<std::byte> data_;
-  std::uint64_t batch_ = 1;          // of data_
-  std::uint64_t sending_batch_ = 0;  // of sending_
-  std::uint64_t sent_batch_ = 0;     // the transport has it all, and all before
-  std::uint64_t flush_mark_ = 0;     // what the transport's pending flush covers
+  Outbox out_;
+  std::uint64_t flush_mark_ = 0;  // what the transport's pending flush covers
   bool flush_scheduled_ = false;
   bool blocked_ = false;  // waits for the transport to become writable
   bool waits_flushed_ = false;

@@ -233,7 +233,8 @@ bool SessionCore::payload(std::span<const std::byte> bytes, bool last) {
   }
   if (at->second.stream == nullptr) {
     // Nobody reads here any more. Behind our FIN, so that what we sent can still be read.
-    queue(data_, {.type = FrameType::window_update, .flags = frame_flag::kRst, .stream = current_});
+    queue(out_.data(),
+          {.type = FrameType::window_update, .flags = frame_flag::kRst, .stream = current_});
     erase(at);
     return true;
   }

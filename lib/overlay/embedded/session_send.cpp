@@ -20,8 +20,8 @@ std::size_t SessionCore::take(SessionStream& stream, std::span<const net::Buffer
     stream.turn_ = turn_;
     stream.turn_bytes_ = 0;
   }
-  std::size_t room = backlog() < kSendQueue ? kStreamTurn - stream.turn_bytes_ : 0;
-  if (!stream.wrote_ && wanted <= kFirstWrite && backlog() < kSendQueueHard) {
+  std::size_t room = out_.backlog() < kSendQueue ? kStreamTurn - stream.turn_bytes_ : 0;
+  if (!stream.wrote_ && wanted <= kFirstWrite && out_.backlog() < kSendQueueHard) {
     room = std::max(room, wanted);
   }
   const std::size_t count = std::min({wanted, room, std::size_t{stream.send_window_}});
@@ -31,14 +31,14 @@ std::size_t SessionCore::take(SessionStream& stream, std::span<const net::Buffer
   stream.wrote_ = true;
   stream.turn_bytes_ = std::min(kStreamTurn, stream.turn_bytes_ + count);
   stream.send_window_ -= static_cast<std::uint32_t>(count);
-  stream.batch_ = batch_;
+  stream.batch_ = out_.batch();
   queue(
-      data_,
+      out_.data(),
       {.type = FrameType::data, .stream = stream.id_, .length = static_cast<std::uint32_t>(count)});
   std::size_t left = count;
   for (const net::Buffer& piece : from) {
     const net::Buffer part = piece.first(std::min(left, piece.size()));
-    data_.insert(data_.end(), part.begin(), part.end());
+    out_.data().insert(out_.data().end(), part.begin(), part.end());
     left -= part.size();
   }
   return count;
@@ -72,18 +72,18 @@ void SessionCore::release_held() {
     at->second.unacknowledged = true;
     SessionStream* const stream = at->second.stream;
     if (!open.bytes.empty()) {
-      queue(data_, {.type = FrameType::data,
-                    .stream = open.id,
-                    .length = static_cast<std::uint32_t>(open.bytes.size())});
-      data_.insert(data_.end(), open.bytes.begin(), open.bytes.end());
+      queue(out_.data(), {.type = FrameType::data,
+                          .stream = open.id,
+                          .length = static_cast<std::uint32_t>(open.bytes.size())});
+      out_.data().insert(out_.data().end(), open.bytes.begin(), open.bytes.end());
     }
     if (open.fin) {
-      queue(data_,
+      queue(out_.data(),
             {.type = FrameType::window_update, .flags = frame_flag::kFin, .stream = open.id});
     }
     if (stream != nullptr) {
       stream->held_ = nullptr;
-      stream->batch_ = batch_;
+      stream->batch_ = out_.batch();
       stream->notify_later(Event::writable);
     } else {
       linger(open.id);
@@ -97,7 +97,7 @@ bool SessionCore::has_room(const SessionStream& stream) const {
     return !stream.wrote_;
   }
   const bool turn_left = stream.turn_ != turn_ || stream.turn_bytes_ < kStreamTurn;
-  return stream.send_window_ != 0 && turn_left && backlog() < kSendQueue;
+  return stream.send_window_ != 0 && turn_left && out_.backlog() < kSendQueue;
 }
 
 void SessionCore::park(SessionStream& stream) {
@@ -115,8 +115,9 @@ void SessionCore::send_fin(SessionStream& stream) {
     stream.notify_later(Event::writable);
     return;
   }
-  stream.batch_ = batch_;
-  queue(data_, {.type = FrameType::window_update, .flags = frame_flag::kFin, .stream = stream.id_});
+  stream.batch_ = out_.batch();
+  queue(out_.data(),
+        {.type = FrameType::window_update, .flags = frame_flag::kFin, .stream = stream.id_});
   if (stream.received_fin_) {
     stream.detach();
     drop(stream.id_);
@@ -130,7 +131,7 @@ void SessionCore::abandon(SessionStream& stream, bool unread) {
     return;
   }
   if (unread) {
-    queue(data_,
+    queue(out_.data(),
           {.type = FrameType::window_update, .flags = frame_flag::kRst, .stream = stream.id_});
     erase(at);
   } else {
@@ -170,8 +171,8 @@ void SessionCore::control(const FrameHeader& header) {
   if (!alive_) {
     return;
   }
-  queue(control_, header);
-  if (control_.size() > kControlQueue) {
+  queue(out_.control(), header);
+  if (out_.control().size() > kControlQueue) {
     end(Errc::limit_exceeded, std::nullopt, Close::now);
   }
 }
@@ -198,7 +199,7 @@ void SessionCore::flush() {
   if (alive_) {
     wait_flushed();
     serve_parked();
-  } else if (backlog() + control_.size() == 0) {
+  } else if (out_.size() == 0) {
     finish();
   }
 }
@@ -206,14 +207,14 @@ void SessionCore::flush() {
 // All that leaves in this turn, in one gathered write.
 bool SessionCore::write_transport() {
   while (true) {
-    const std::array<net::Buffer, 3> pieces{std::span(sending_).subspan(sending_done_), control_,
-                                            data_};
+    const auto pieces = out_.pieces();
     if (std::ranges::all_of(pieces, &net::Buffer::empty)) {
       return true;
     }
     const auto count = transport_->try_write(pieces);
     if (count) {
-      sent(*count);
+      stats_.bytes_sent += *count;
+      out_.sent(*count);
     } else if (count.error() == Errc::would_block) {
       blocked_ = true;
       transport_->wait(Event::writable, *this);
@@ -226,40 +227,10 @@ bool SessionCore::write_transport() {
   }
 }
 
-void SessionCore::sent(std::size_t count) {
-  stats_.bytes_sent += count;
-  const std::size_t rest = std::min(count, sending_.size() - sending_done_);
-  sending_done_ += rest;
-  count -= rest;
-  if (sending_done_ < sending_.size()) {
-    return;
-  }
-  sending_.clear();
-  sending_done_ = 0;
-  sent_batch_ = std::max(sent_batch_, sending_batch_);
-  if (count < control_.size()) {
-    // Frames are never cut: what is left of these comes before anything else.
-    if (count != 0) {
-      sending_.swap(control_);
-      sending_done_ = count;
-    }
-    return;
-  }
-  count -= control_.size();
-  control_.clear();
-  if (count == data_.size()) {
-    data_.clear();
-    sent_batch_ = batch_++;
-  } else if (count != 0) {
-    sending_.swap(data_);
-    sending_done_ = count;
-    sending_batch_ = batch_++;
-  }
-}
-
 // First parked, first served, one chunk each; who parks again waits for the next turn.
 void SessionCore::serve_parked() {
-  for (std::size_t left = parked_.size(); left != 0 && alive_ && backlog() < kSendQueue; --left) {
+  for (std::size_t left = parked_.size(); left != 0 && alive_ && out_.backlog() < kSendQueue;
+       --left) {
     const auto at = streams_.find(parked_.front());
     parked_.pop_front();
     if (at == streams_.end() || at->second.stream == nullptr) {
@@ -288,11 +259,11 @@ void SessionCore::forget_flush(SessionStream& stream) {
 
 void SessionCore::wait_flushed() {
   const auto has_left = [this](const SessionStream* stream) {
-    return stream->batch_ <= sent_batch_;
+    return stream->batch_ <= out_.sent_batch();
   };
   if (!waits_flushed_ && std::ranges::any_of(flushing_, has_left)) {
     waits_flushed_ = true;
-    flush_mark_ = sent_batch_;
+    flush_mark_ = out_.sent_batch();
     transport_->wait(Event::flushed, *this);
   }
 }

@@ -99,7 +99,7 @@ net::awaitable<std::expected<void, EdgeError>> ChannelCore::begin() {
   };
   const std::int32_t sequence = next_sequence();
   pending_.emplace(sequence, hello);
-  FrameWriter(control_, content::kHello, sequence)
+  FrameWriter(out_.control(), content::kHello, sequence)
       .text(header::kSessionToken, options_.api_token)
       .body(options_.client_name);
   sent_control();
@@ -168,7 +168,7 @@ net::awaitable<std::expected<net::StreamPtr, EdgeError>> ChannelCore::dial(DialR
   const std::int32_t sequence = next_sequence();
   pending_.emplace(sequence, connect);
   add(id, {.request = sequence});
-  FrameWriter frame(control_, content::kConnect, sequence);
+  FrameWriter frame(out_.control(), content::kConnect, sequence);
   frame.u32(header::kConnId, id);
   if (keys) {
     frame.header(header::kPublicKey, keys->public_bytes());
@@ -266,7 +266,7 @@ net::awaitable<std::expected<std::shared_ptr<Binding>, EdgeError>> ChannelCore::
   const std::int32_t sequence = next_sequence();
   pending_.emplace(sequence, pending);
   add(id, {.binding = binding.get(), .request = sequence});
-  FrameWriter frame(control_, content::kBind, sequence);
+  FrameWriter frame(out_.control(), content::kBind, sequence);
   frame.u32(header::kConnId, id);
   if (binding->keys_) {
     frame.header(header::kPublicKey, binding->keys_->public_bytes());
@@ -313,7 +313,7 @@ net::awaitable<std::expected<void, EdgeError>> ChannelCore::update_token(std::st
   };
   const std::int32_t sequence = next_sequence();
   pending_.emplace(sequence, pending);
-  FrameWriter(control_, content::kUpdateToken, sequence).body(jwt);
+  FrameWriter(out_.control(), content::kUpdateToken, sequence).body(jwt);
   sent_control();
   co_return co_await answered(pending, sequence, loop().now() + kProbeTimeout);
 }
@@ -429,7 +429,7 @@ void ChannelCore::probe() {
   probe_sequence_ = next_sequence();
   probe_sent_ = loop().now();
   pending_.emplace(probe_sequence_, std::move(pending));
-  FrameWriter(control_, content::kLatency, probe_sequence_)
+  FrameWriter(out_.control(), content::kLatency, probe_sequence_)
       .u64(header::kReflected, static_cast<std::uint64_t>(probe_sent_.time_since_epoch().count()))
       .end();
   sent_control();
@@ -437,9 +437,8 @@ void ChannelCore::probe() {
     return;
   }
   // An idle channel holds no buffers.
-  if (backlog() == 0) {
-    sending_.shrink_to_fit();
-    data_.shrink_to_fit();
+  if (out_.backlog() == 0) {
+    out_.shrink();
   }
   probe_timer_.arm(loop().now() + kProbeTimeout, [this] {
     const auto keep = shared_from_this();
@@ -528,7 +527,7 @@ void ChannelCore::end(EdgeError why, Close how) {
 
 // Everything has left, or nothing more will.
 void ChannelCore::finish() {
-  const bool flushed = backlog() + control_.size() == 0;
+  const bool flushed = out_.size() == 0;
   if (std::exchange(finished_, true)) {
     return;
   }

@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "overlay/outbox.hpp"
 #include "overlay/ziti/channel.hpp"
 #include "overlay/ziti/circuit_crypto.hpp"
 #include "overlay/ziti/circuit_stream.hpp"
@@ -87,7 +88,7 @@ class ChannelCore final : public Channel,
   void unbind(const BindingCore& binding);
   /// A control frame: before all data that is not under way yet. Call sent_control() after it.
   FrameWriter control(std::int32_t content) {
-    return FrameWriter(control_, content, next_sequence());
+    return FrameWriter(out_.control(), content, next_sequence());
   }
   void sent_control();
 
@@ -118,11 +119,9 @@ class ChannelCore final : public Channel,
   void say_closed_again(std::uint32_t id);
 
   // channel_send.cpp
-  std::size_t backlog() const { return sending_.size() - sending_done_ + data_.size(); }
   void schedule_flush();
   void flush();
   bool write_transport();
-  void sent(std::size_t count);
   void serve_parked();
   void wait_flushed();
   void transport_flushed();
@@ -173,16 +172,8 @@ class ChannelCore final : public Channel,
   std::int32_t sequence_ = 0;
   FrameParser parser_;
 
-  // What leaves: the rest of a batch that the transport took partly, then control frames, then data
-  // in the order of the circuits' turns.
-  std::vector<std::byte> sending_;
-  std::size_t sending_done_ = 0;
-  std::vector<std::byte> control_;
-  std::vector<std::byte> data_;
-  std::uint64_t batch_ = 1;          // of data_
-  std::uint64_t sending_batch_ = 0;  // of sending_
-  std::uint64_t sent_batch_ = 0;     // the transport has it all, and all before
-  std::uint64_t flush_mark_ = 0;     // what the transport's pending flush covers
+  Outbox out_;
+  std::uint64_t flush_mark_ = 0;  // what the transport's pending flush covers
   bool flush_scheduled_ = false;
   bool blocked_ = false;  // waits for the transport to become writable
   bool waits_flushed_ = false;

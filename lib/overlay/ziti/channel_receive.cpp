@@ -242,7 +242,7 @@ void ChannelCore::say_closed(std::uint32_t id) {
 
 // Behind what the circuit sent, had it been one: a router may say anything.
 void ChannelCore::say_closed_again(std::uint32_t id) {
-  FrameWriter(data_, content::kStateClosed, next_sequence()).u32(header::kConnId, id).end();
+  FrameWriter(out_.data(), content::kStateClosed, next_sequence()).u32(header::kConnId, id).end();
   sent_control();
 }
 

@@ -53,7 +53,7 @@ std::size_t ChannelCore::take(CircuitStream& stream, std::span<const net::Buffer
     stream.turn_ = turn_;
     stream.turn_bytes_ = 0;
   }
-  if (backlog() >= kSendQueue) {
+  if (out_.backlog() >= kSendQueue) {
     return 0;
   }
   std::size_t wanted = 0;
@@ -76,7 +76,8 @@ std::size_t ChannelCore::take(CircuitStream& stream, std::span<const net::Buffer
 }
 
 bool ChannelCore::has_room(const CircuitStream& stream) const {
-  return backlog() < kSendQueue && (stream.turn_ != turn_ || stream.turn_bytes_ < kCircuitTurn);
+  return out_.backlog() < kSendQueue &&
+         (stream.turn_ != turn_ || stream.turn_bytes_ < kCircuitTurn);
 }
 
 void ChannelCore::park(CircuitStream& stream) {
@@ -87,13 +88,13 @@ void ChannelCore::park(CircuitStream& stream) {
 }
 
 std::vector<std::byte>& ChannelCore::data_batch(CircuitStream& stream) {
-  stream.batch_ = batch_;
+  stream.batch_ = out_.batch();
   schedule_flush();
-  return data_;
+  return out_.data();
 }
 
 void ChannelCore::sent_control() {
-  if (control_.size() + backlog() > kControlQueue) {
+  if (out_.size() > kControlQueue) {
     end({.kind = EdgeErrorKind::protocol, .text = "the router does not read our answers"},
         Close::now);
     return;
@@ -122,21 +123,20 @@ void ChannelCore::flush() {
   if (alive_) {
     wait_flushed();
     serve_parked();
-  } else if (backlog() + control_.size() == 0) {
+  } else if (out_.size() == 0) {
     finish();
   }
 }
 
 bool ChannelCore::write_transport() {
   while (true) {
-    const std::array<net::Buffer, 3> pieces{std::span(sending_).subspan(sending_done_), control_,
-                                            data_};
+    const auto pieces = out_.pieces();
     if (std::ranges::all_of(pieces, &net::Buffer::empty)) {
       return true;
     }
     const auto count = transport_->try_write(pieces);
     if (count) {
-      sent(*count);
+      out_.sent(*count);
     } else if (count.error() == Errc::would_block) {
       blocked_ = true;
       transport_->wait(Event::writable, *this);
@@ -149,39 +149,10 @@ bool ChannelCore::write_transport() {
   }
 }
 
-void ChannelCore::sent(std::size_t count) {
-  const std::size_t rest = std::min(count, sending_.size() - sending_done_);
-  sending_done_ += rest;
-  count -= rest;
-  if (sending_done_ < sending_.size()) {
-    return;
-  }
-  sending_.clear();
-  sending_done_ = 0;
-  sent_batch_ = std::max(sent_batch_, sending_batch_);
-  if (count < control_.size()) {
-    // Frames are never cut: what is left of these comes before anything else.
-    if (count != 0) {
-      sending_.swap(control_);
-      sending_done_ = count;
-    }
-    return;
-  }
-  count -= control_.size();
-  control_.clear();
-  if (count == data_.size()) {
-    data_.clear();
-    sent_batch_ = batch_++;
-  } else if (count != 0) {
-    sending_.swap(data_);
-    sending_done_ = count;
-    sending_batch_ = batch_++;
-  }
-}
-
 // First parked, first served, one turn each; who parks again waits for the next.
 void ChannelCore::serve_parked() {
-  for (std::size_t left = parked_.size(); left != 0 && alive_ && backlog() < kSendQueue; --left) {
+  for (std::size_t left = parked_.size(); left != 0 && alive_ && out_.backlog() < kSendQueue;
+       --left) {
     const auto at = conns_.find(parked_.front());
     parked_.pop_front();
     if (at == conns_.end() || at->second.stream == nullptr) {
@@ -210,11 +181,11 @@ void ChannelCore::forget_flush(CircuitStream& stream) {
 
 void ChannelCore::wait_flushed() {
   const auto has_left = [this](const CircuitStream* stream) {
-    return stream->batch_ <= sent_batch_;
+    return stream->batch_ <= out_.sent_batch();
   };
   if (!waits_flushed_ && std::ranges::any_of(flushing_, has_left)) {
     waits_flushed_ = true;
-    flush_mark_ = sent_batch_;
+    flush_mark_ = out_.sent_batch();
     transport_->wait(Event::flushed, *this);
   }
 }
