@@ -43,6 +43,8 @@ class RequestReader : public MessageReader {
     begun_ = true;
     return in_.substr(0, head + 4);
   }
+  /// Nothing of a further request has come.
+  bool empty() const { return in_.empty(); }
   /// It waits for a 100.
   bool expects() const { return expects_; }
 

@@ -312,14 +312,14 @@ class Scene {
       origin.over = true;
       return true;
     }
-    if (!got.empty() && !origin.early) {
-      // What is left of an earlier answer is not said any more: behind the next request nobody
-      // could tell it from the answer to that.
-      origin.left = origin.extra = {};
-    }
+    if (!got.empty() && !origin.early) hush(origin);
     origin.reader.feed(got);
     while (const auto request = origin.reader.next()) {
-      if (!std::exchange(origin.early, false)) answer(origin, request->raw);
+      if (std::exchange(origin.early, false)) {
+        if (!origin.reader.empty()) hush(origin);
+      } else {
+        answer(origin, request->raw);
+      }
     }
     require(!origin.reader.faulty());
     if (const auto head = origin.reader.begun()) {
@@ -332,6 +332,10 @@ class Scene {
     }
     return !got.empty();
   }
+
+  // What is left of an earlier answer is not said any more: behind the next request nobody could
+  // tell it from the answer to that.
+  static void hush(Origin& origin) { origin.left = origin.extra = {}; }
 
   void answer(Origin& origin, string_view request) {
     const Plan& plan = plan_of(request);

@@ -30,7 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Refusal refusal = dial_refusal(refusal_of(text), text.substr(0, 256));
   must(refusal.not_processed && !refusal.failure.message().empty());
   for (const char c : refusal.failure.detail) {
-    must(c >= 0x20 && c != 0x7f);
+    const auto byte = static_cast<unsigned char>(c);  // UTF-8, so above 0x7f, too
+    must(byte >= 0x20 && byte != 0x7f);
   }
   must(decode_rejection(encode_rejection(refusal)).has_value());
   return 0;
