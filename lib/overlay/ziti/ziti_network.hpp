@@ -4,8 +4,8 @@
 // Ownership: the agent's composition or a test tool; dropping it withdraws all services and fails
 // dials under way (link_lost); streams that are open live on, each in its channel. Threads:
 // created, used and destroyed on the control loop; dial() and inbound streams as network.hpp says;
-// the loops outlive it. A dial returns once the host has answered. Several processes may hold one
-// identity at once.
+// the loops outlive it. A dial returns once the host has answered; neither it nor listen() needs
+// the object once it has been called. Several processes may hold one identity at once.
 #pragma once
 
 #include <chrono>

@@ -155,34 +155,131 @@ class ZrokListener final : public Listener {
   HostedPtr hosted_;
 };
 
-/// The shares that may be dialed without asking the instance first. Any thread.
-class Open {
+/// What dials need of the network, which may end while they wait. Any thread.
+class Reach {
  public:
-  bool contains(const std::string& share) const {
+  using Dial = net::awaitable<std::expected<Dialed, Refusal>>;
+
+  Reach(net::Loop& control, std::weak_ptr<Shares> shares, ziti::ZitiNetwork& below)
+      : control_(control), shares_(std::move(shares)), below_(&below) {}
+
+  /// No dial begins any more at the network below.
+  void end() {
     const std::scoped_lock lock(mutex_);
-    return shares_.contains(share);
+    below_ = nullptr;
   }
-  void add(const std::string& share) {
+  const ziti::ControlLoop& control() const { return control_; }
+  /// To be locked on the control loop only: the last owner is there.
+  const std::weak_ptr<Shares>& shares() const { return shares_; }
+
+  /// A dial of the network below, unless that has ended.
+  std::optional<Dial> dial(net::Loop& loop, DialOptions options) {
     const std::scoped_lock lock(mutex_);
-    shares_.insert(share);
+    return below_ == nullptr ? std::nullopt
+                             : std::optional<Dial>(below_->dial(loop, std::move(options)));
   }
-  void remove(const std::string& share) {
+
+  /// Whether a share may be dialed without asking the instance first.
+  bool open(const std::string& share) const {
     const std::scoped_lock lock(mutex_);
-    shares_.erase(share);
+    return open_.contains(share);
+  }
+  void set_open(const std::string& share, bool open) {
+    const std::scoped_lock lock(mutex_);
+    if (open) {
+      open_.insert(share);
+    } else {
+      open_.erase(share);
+    }
   }
 
  private:
+  const ziti::ControlLoop control_;
+  const std::weak_ptr<Shares> shares_;
   mutable std::mutex mutex_;
-  std::set<std::string> shares_;
+  ziti::ZitiNetwork* below_;  // null: ended
+  std::set<std::string> open_;
 };
+using ReachPtr = std::shared_ptr<Reach>;
+
+net::awaitable<std::expected<bool, base::Failure>> grant(std::weak_ptr<Shares> weak,
+                                                         std::string share, bool again,
+                                                         net::TimePoint deadline) {
+  const auto shares = weak.lock();
+  if (shares == nullptr) {
+    co_return std::unexpected(ziti::given_up());
+  }
+  if (again) {
+    shares->forget(share);
+  }
+  co_return co_await Shares::grant(shares, std::move(share), deadline);
+}
+
+net::awaitable<std::expected<Dialed, Refusal>> dial_share(ReachPtr reach, net::Loop* loop,
+                                                          DialOptions options) {
+  const auto refuse = [](base::Failure failure) {
+    return std::unexpected(Refusal{.failure = std::move(failure), .not_processed = true});
+  };
+  const std::string share = options.service;
+  const auto deadline = options.deadline;
+  for (bool again = false;; again = true) {
+    if (!reach->open(share)) {
+      ziti::ControlLoop::Question<bool> question = [weak = reach->shares(), share, deadline,
+                                                    again] {
+        return grant(weak, share, again, deadline);
+      };
+      const auto granted = co_await ziti::ControlLoop::ask<bool>(reach->control(), *loop,
+                                                                 std::move(question), deadline);
+      if (!granted) {
+        co_return refuse(granted.error());
+      }
+      reach->set_open(share, true);
+    }
+    DialOptions attempt = options;
+    auto dialing = reach->dial(*loop, std::move(attempt));
+    if (!dialing) {
+      co_return refuse(ziti::given_up());
+    }
+    auto dialed = co_await *std::move(dialing);
+    const bool useless = !dialed && (dialed.error().failure.code == Errc::no_such_service ||
+                                     dialed.error().failure.code == Errc::not_permitted);
+    if (useless) {
+      // The share may be a new one of the same name: then our access was to the old one.
+      reach->set_open(share, false);
+    }
+    if (!useless || again) {
+      co_return dialed;
+    }
+  }
+}
+
+net::awaitable<std::expected<std::unique_ptr<Listener>, base::Failure>> listen_to(
+    HostedPtr hosted) {
+  auto claimed = co_await claim(hosted);
+  if (!claimed && !passes(claimed.error())) {
+    co_return std::unexpected(std::move(claimed.error()));
+  }
+  if (!claimed) {
+    hosted->tell(LinkState::down, claimed.error().detail);
+  }
+  net::spawn(hosted->shares->loop(), "zrok: host", host(hosted));
+  co_return std::make_unique<ZrokListener>(hosted);
+}
 
 class Zrok final : public ZrokNetwork {
  public:
   Zrok(net::Loop& control, std::shared_ptr<Shares> shares, std::unique_ptr<ziti::ZitiNetwork> below)
-      : control_(control), shares_(std::move(shares)), below_(std::move(below)) {
+      : shares_(std::move(shares)),
+        below_(std::move(below)),
+        reach_(std::make_shared<Reach>(control, shares_, *below_)) {
     shares_->start();
   }
-  ~Zrok() override { shares_->end(); }
+  ~Zrok() override {
+    reach_->end();
+    shares_->end();
+  }
+  Zrok(const Zrok&) = delete;
+  Zrok& operator=(const Zrok&) = delete;
 
   std::string_view kind() const override { return "zrok"; }
   std::string self() const override { return below_->self(); }
@@ -196,62 +293,26 @@ class Zrok final : public ZrokNetwork {
   }
   ziti::ZitiDetails details() const override { return below_->details(); }
 
+  // Neither needs this object once it has been called.
   net::awaitable<std::expected<Dialed, Refusal>> dial(net::Loop& loop,
                                                       DialOptions options) override {
-    const std::string share = options.service;
-    const auto deadline = options.deadline;
-    for (bool again = false;; again = true) {
-      if (!open_->contains(share)) {
-        ziti::ControlLoop::Question<bool> question = [shares = shares_, share, deadline, again] {
-          if (again) {
-            shares->forget(share);
-          }
-          return Shares::grant(shares, share, deadline);
-        };
-        const auto granted =
-            co_await ziti::ControlLoop::ask<bool>(control_, loop, std::move(question), deadline);
-        if (!granted) {
-          co_return std::unexpected(Refusal{.failure = granted.error(), .not_processed = true});
-        }
-        open_->add(share);
-      }
-      DialOptions attempt = options;
-      auto dialed = co_await below_->dial(loop, std::move(attempt));
-      const bool useless = !dialed && (dialed.error().failure.code == Errc::no_such_service ||
-                                       dialed.error().failure.code == Errc::not_permitted);
-      if (useless) {
-        // The share may be a new one of the same name: then our access was to the old one.
-        open_->remove(share);
-      }
-      if (!useless || again) {
-        co_return dialed;
-      }
-    }
+    return dial_share(reach_, &loop, std::move(options));
   }
 
   net::awaitable<std::expected<std::unique_ptr<Listener>, base::Failure>> listen(
       ListenOptions options, Handler handler) override {
-    const auto hosted = std::make_shared<Hosted>();
+    auto hosted = std::make_shared<Hosted>();
     hosted->shares = shares_;
     hosted->below = below_.get();
     hosted->options = std::move(options);
     hosted->handler = std::move(handler);
-    auto claimed = co_await claim(hosted);
-    if (!claimed && !passes(claimed.error())) {
-      co_return std::unexpected(std::move(claimed.error()));
-    }
-    if (!claimed) {
-      hosted->tell(LinkState::down, claimed.error().detail);
-    }
-    net::spawn(hosted->shares->loop(), "zrok: host", host(hosted));
-    co_return std::make_unique<ZrokListener>(hosted);
+    return listen_to(std::move(hosted));
   }
 
  private:
-  const ziti::ControlLoop control_;
   const std::shared_ptr<Shares> shares_;
   const std::unique_ptr<ziti::ZitiNetwork> below_;
-  const std::shared_ptr<Open> open_ = std::make_shared<Open>();
+  const ReachPtr reach_;
 };
 
 }  // namespace

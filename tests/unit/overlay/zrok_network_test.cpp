@@ -15,6 +15,13 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
 
+/// Keeps a dial waiting, and then tells it that there is no such service.
+struct Held {
+  explicit Held(net::Loop& loop) : gate(loop) {}
+  net::Gate gate;
+  bool reached = false;
+};
+
 /// The network below: one in memory, in which a service exists once its share does.
 class Below final : public ziti::ZitiNetwork {
  public:
@@ -27,13 +34,10 @@ class Below final : public ziti::ZitiNetwork {
   ziti::ZitiDetails details() const override { return {}; }
   net::awaitable<std::expected<Dialed, Refusal>> dial(net::Loop& loop,
                                                       DialOptions options) override {
-    const bool granted = std::ranges::any_of(
-        instance_.accesses, [&](const auto& one) { return one.second.share == options.service; });
-    if (!granted) {
-      co_return std::unexpected(Refusal{.failure = {.code = Errc::no_such_service, .detail = ""}});
-    }
-    co_return co_await memory_->dial(loop, std::move(options));
+    return held != nullptr ? refuse_when(held) : dial_now(loop, std::move(options));
   }
+  std::shared_ptr<Held> held;
+
   net::awaitable<std::expected<std::unique_ptr<Listener>, base::Failure>> listen(
       ListenOptions options, std::function<void(std::unique_ptr<Inbound>)> handler) override {
     if (!instance_.shares.contains(options.service)) {
@@ -44,22 +48,36 @@ class Below final : public ziti::ZitiNetwork {
   }
 
  private:
+  static net::awaitable<std::expected<Dialed, Refusal>> refuse_when(std::shared_ptr<Held> at) {
+    at->reached = true;
+    co_await at->gate.wait_until();
+    co_return std::unexpected(Refusal{.failure = {.code = Errc::no_such_service, .detail = ""}});
+  }
+  net::awaitable<std::expected<Dialed, Refusal>> dial_now(net::Loop& loop, DialOptions options) {
+    const bool granted = std::ranges::any_of(
+        instance_.accesses, [&](const auto& one) { return one.second.share == options.service; });
+    if (!granted) {
+      co_return std::unexpected(Refusal{.failure = {.code = Errc::no_such_service, .detail = ""}});
+    }
+    co_return co_await memory_->dial(loop, std::move(options));
+  }
+
   const std::unique_ptr<Network> memory_;
   const ScriptedInstance& instance_;
 };
 
 class ZrokNetworkTest : public testing::Test {
  protected:
-  std::unique_ptr<ZrokNetwork> join() {
+  std::unique_ptr<ZrokNetwork> join(std::shared_ptr<Held> held = nullptr) {
     Options options{.membership = membership,
                     .loops = {&loop},
                     .trust_roots = instance.authority.root(),
                     .linger = milliseconds(30),
                     .sweep_after = milliseconds(150),
                     .first_retry = milliseconds(5)};
-    return make_zrok_network(loop, std::move(options),
-                             std::make_unique<Below>(make_memory_directory(), instance))
-        .value();
+    auto below = std::make_unique<Below>(make_memory_directory(), instance);
+    below->held = std::move(held);
+    return make_zrok_network(loop, std::move(options), std::move(below)).value();
   }
   std::expected<std::unique_ptr<Listener>, base::Failure> listen(ZrokNetwork& network,
                                                                  ListenOptions options) {
@@ -248,6 +266,22 @@ TEST_F(ZrokNetworkTest, ItIsRemovedWhileItWaits) {
   instance.script = nullptr;
   const auto listener = net::test::start(loop, network->listen({.service = "my-web"}, {}));
   ASSERT_TRUE(run_until(loop, [&] { return listener->has_value(); }));
+}
+
+TEST_F(ZrokNetworkTest, ADialThatOutlivesTheNetworkIsRefused) {
+  instance.shares["web"] = {.environment = "env2", .mode = "private", .target = "http://x"};
+  const auto held = std::make_shared<Held>(loop);
+  auto network = join(held);
+  const auto dialed = net::test::start(
+      loop,
+      network->dial(
+          loop, {.service = "web", .connection_id = "c", .deadline = loop.now() + seconds(10)}));
+  ASSERT_TRUE(run_until(loop, [&] { return held->reached; }));
+  network.reset();
+  held->gate.open();
+  ASSERT_TRUE(run_until(loop, [&] { return dialed->has_value(); }));
+  ASSERT_FALSE(**dialed);
+  EXPECT_EQ((**dialed).error().failure.code, Errc::link_lost);
 }
 
 }  // namespace
