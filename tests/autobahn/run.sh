@@ -4,7 +4,8 @@
 #
 #     tests/autobahn/run.sh [BUILD_DIR] [--write]
 #
-# BUILD_DIR is build/release unless given. With --write the result becomes tests/autobahn/whole.json,
+# BUILD_DIR is build/release unless given, and must be of the sources as they are. With --write the
+# result becomes tests/autobahn/whole.json, with the date and the engine (tests/conformance/engine.py),
 # which docs/conformance.md shows; without, it must be that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -20,6 +20,8 @@ import xml.etree.ElementTree as xml
 from collections import defaultdict
 from pathlib import Path
 
+from engine import fingerprint
+
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent.parent / "docs" / "conformance.md"
 AUTOBAHN = HERE.parent / "autobahn"
@@ -137,8 +139,18 @@ def summary_part(title, about, summary):
     return f"\n## {title}\n\n{about}\n\n" + table(("", "result"), summary)
 
 
-def whole_autobahn_part(whole, pinned):
-    """Of the run that is too long for every change; `pinned` is the suite's version that runs now."""
+OF_WHICH_RUN = "The run of the whole suite was on "  # opens the line that ages with every change
+
+
+def of_which_run(whole, present):
+    """When it was, and of which engine: no failure where that is an earlier one, but plain to see."""
+    which = "the same as" if whole["engine"] == present else "**another one than**"
+    return f"{OF_WHICH_RUN}{whole['date']}, of engine {whole['engine']}: {which} this page's, {present}."
+
+
+def whole_autobahn_part(whole, pinned, present):
+    """Of the run that is too long for every change; `pinned` is the suite's version that runs now,
+    `present` the engine."""
     if whole is None or whole["suite"] != pinned:
         return "\n" + table(("", "result"), [[f"the whole of autobahntestsuite {pinned}", "NOT RUN"]])
     different = {case.split(".")[0] for case in whole["different"]}
@@ -158,7 +170,8 @@ def whole_autobahn_part(whole, pinned):
         f"\nThe whole suite ({whole['suite']}), limits and compression included, by"
         " `tests/autobahn/run.sh` (the nightly preset): "
         f"{total} cases, {total - other} as directly, {other} differ. Of the server itself the suite"
-        f" says: {server}.\n\n" + table(("the whole suite", "cases", "result"), rows)
+        f" says: {server}.\n\n{of_which_run(whole, present)} (An engine is named by the hash of its"
+        " sources, `tests/conformance/engine.py`.)\n\n" + table(("the whole suite", "cases", "result"), rows)
     )
 
 
@@ -176,7 +189,7 @@ def build_page(folder):
         "Every case through the tunnel against the same server directly: same outcome, same close.",
         (load(folder / "autobahn.json") or {}).get("rows"),
     )
-    page += whole_autobahn_part(load(AUTOBAHN / "whole.json"), pinned_autobahn())
+    page += whole_autobahn_part(load(AUTOBAHN / "whole.json"), pinned_autobahn(), fingerprint())
     for side in ("requests", "responses"):
         page += summary_part(
             f"Smuggling: the same {side} through Simplon, nginx and haproxy",
@@ -188,13 +201,17 @@ def build_page(folder):
 
 def comparable(page):
     """Lines without what may differ between machines: versions, rows of what is not there, and how
-    many cases an oracle of another version passes."""
+    many cases an oracle of another version passes; nor of which engine the long run was."""
     lines = [re.sub(r"\d+(\.\d+)+\S*", "#", line) for line in page.splitlines()]
     lines = [
         re.sub(r"\d+", "#", line) if re.match(r"\| (forwarded|delivered|refused|others)", line) else line
         for line in lines
     ]
-    return {line for line in lines if line.strip() and "skipped" not in line}
+    return {
+        line
+        for line in lines
+        if line.strip() and "skipped" not in line and not line.startswith(OF_WHICH_RUN)
+    }
 
 
 def differences(made, committed):
@@ -238,6 +255,9 @@ def main():
         problems += different[:20]
     passed = sum(row.result == "passed" for row in behaviours.values())
     print(f"conformance: {passed} of {len(behaviours)} behaviours pass")
+    for line in page.splitlines():
+        if line.startswith(OF_WHICH_RUN):
+            print(f"conformance: {line}")
     for problem in problems:
         print(f"conformance: {problem}", file=sys.stderr)
     return 1 if problems else 0

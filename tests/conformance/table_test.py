@@ -5,6 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import engine
 import table
 
 UNIT = '<testsuite><testcase name="{name}" status="{status}"/></testsuite>'
@@ -87,17 +88,38 @@ class TableTest(unittest.TestCase):
         self.assertEqual(len(table.differences(page, self.cell(result="FAILED"))), 2)
         self.assertEqual(len(table.differences(page, self.cell(what="another thing"))), 2)
 
+    def whole(self, **changes):
+        """A run of the whole of Autobahn's version 1 by engine e1."""
+        return {"date": "2026-01-02", "engine": "e1", "suite": "1", "different": {}} | changes
+
+    def test_a_whole_run_says_of_which_engine_it_is_and_may_be_of_an_earlier_one(self):
+        whole = self.whole(cases={"1": 16}, directly={"OK": 16})
+        now, later = (table.whole_autobahn_part(whole, "1", engine) for engine in ("e1", "e2"))
+        self.assertIn("2026-01-02, of engine e1: the same as this page's, e1.", now)
+        self.assertIn("2026-01-02, of engine e1: **another one than** this page's, e2.", later)
+        self.assertEqual(table.differences(now, later), [])
+
+    def test_an_engine_is_named_by_its_sources(self):
+        for name, text in (("lib/http/a.cpp", "1"), ("lib/overlay/x/b.hpp", "2"), ("lib/net/c.txt", "3")):
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / name).write_text(text)
+        first = engine.fingerprint(self.folder)
+        (self.folder / "lib/net/c.txt").write_text("4")
+        self.assertEqual(engine.fingerprint(self.folder), first)
+        (self.folder / "lib/overlay/x/b.hpp").write_text("3")
+        self.assertNotEqual(engine.fingerprint(self.folder), first)
+
     def test_a_whole_run_of_another_version_of_autobahn_is_none(self):
-        whole = {"suite": "1", "cases": {"1": 16, "9": 54}, "different": {}, "directly": {"OK": 70}}
-        page = table.whole_autobahn_part(whole, "1")
+        whole = self.whole(cases={"1": 16, "9": 54}, directly={"OK": 70})
+        page = table.whole_autobahn_part(whole, "1", "e1")
         self.assertIn("70 cases, 70 as directly, 0 differ", page)
         self.assertNotRegex(page, "FAILED|NOT RUN")
-        self.assertIn("| NOT RUN |", table.whole_autobahn_part(whole, "2"))
-        self.assertIn("| NOT RUN |", table.whole_autobahn_part(None, "2"))
+        self.assertIn("| NOT RUN |", table.whole_autobahn_part(whole, "2", "e1"))
+        self.assertIn("| NOT RUN |", table.whole_autobahn_part(None, "2", "e1"))
 
     def test_a_case_of_autobahn_that_differs_is_a_failure_of_its_section(self):
-        whole = {"suite": "1", "cases": {"1": 16, "12": 90}, "directly": {"OK": 106}}
-        page = table.whole_autobahn_part(whole | {"different": {"12.1.3": {}}}, "1")
+        whole = self.whole(cases={"1": 16, "12": 90}, directly={"OK": 106}, different={"12.1.3": {}})
+        page = table.whole_autobahn_part(whole, "1", "e1")
         self.assertIn("| section 12 | 90 | FAILED: 12.1.3 |", page)
         self.assertIn("| section 1 | 16 | each as directly |", page)
 
