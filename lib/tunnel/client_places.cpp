@@ -1,5 +1,6 @@
 #include "tunnel/client_places.hpp"
 
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -9,7 +10,13 @@ namespace simplon::tunnel {
 namespace {
 
 constexpr std::size_t kIpv6Network = 7;  // bytes
-constexpr std::size_t kIpv4Begins = 12;  // in a mapped address
+constexpr std::size_t kIpv4Begins = 12;  // where one is inside an IPv6 address
+
+// 64:ff9b::/96, behind which a NAT64 has put the client's IPv4 address (RFC 6052 §2.1).
+bool is_translated(const in6_addr& address) {
+  constexpr std::array<std::uint8_t, kIpv4Begins> kPrefix{0x00, 0x64, 0xff, 0x9b};
+  return std::memcmp(address.s6_addr, kPrefix.data(), kPrefix.size()) == 0;
+}
 
 std::string bytes(const void* from, std::size_t count) {
   return {static_cast<const char*>(from), count};
@@ -26,9 +33,14 @@ std::string client_of(const net::SocketAddress& address) {
   if (address.family() == AF_INET6) {
     sockaddr_in6 in6{};
     std::memcpy(&in6, address.data(), sizeof in6);
-    return IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)
-               ? bytes(in6.sin6_addr.s6_addr + kIpv4Begins, sizeof(in_addr))
-               : bytes(in6.sin6_addr.s6_addr, kIpv6Network);
+    const in6_addr& ip = in6.sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(&ip) || is_translated(ip)) {
+      return bytes(ip.s6_addr + kIpv4Begins, sizeof(in_addr));
+    }
+    if (IN6_IS_ADDR_LINKLOCAL(&ip)) {  // the same network for every host, on every link
+      return bytes(&ip, sizeof ip) + bytes(&in6.sin6_scope_id, sizeof in6.sin6_scope_id);
+    }
+    return bytes(ip.s6_addr, kIpv6Network);
   }
   return {};
 }

@@ -17,9 +17,10 @@ namespace simplon::tunnel {
 
 class ClientPlaces;
 
-/// Who counts as one client, as bytes: an IPv4 address, mapped or not, or the first 56 bits of an
-/// IPv6 address. That is what one home is commonly given (RFC 6177), and it has the choice of all
-/// addresses in it. Who is given a /48 counts as 256 clients.
+/// Who counts as one client, as bytes: an IPv4 address, also one that was mapped or translated
+/// (NAT64) into IPv6, or the first 56 bits of an IPv6 address. That is what one home is commonly
+/// given (RFC 6177), and it has the choice of all addresses in it. Who is given a /48 counts as 256
+/// clients. Of a link-local address all bits count, and the link: its network is everybody's.
 std::string client_of(const net::SocketAddress& address);
 /// The same of an agent, whose streams a share serves: its key, however many sessions it has, or
 /// the name that the overlay vouches for. Empty where it tells neither.

@@ -1,5 +1,6 @@
 #include "tunnel/policies.hpp"
 
+#include <algorithm>
 #include <span>
 
 #include "http/date.hpp"
@@ -45,9 +46,10 @@ std::optional<std::uint64_t> client_limit(const Spec& spec) {
 }
 
 std::uint64_t agent_limit(const Spec& spec) {
-  // All but a quarter, which stays for others. One frontend may well be most of a share's clients.
+  // A quarter, and at least one where there are two, stays for others. One frontend may well be
+  // most of a share's clients.
   const std::uint64_t all = connection_limit(spec);
-  return client_limit(spec).value_or(all - all / 4);
+  return client_limit(spec).value_or(std::max<std::uint64_t>(1, all * 3 / 4));
 }
 
 http::Policy policy_of(const Tunnel& tunnel) {

@@ -65,6 +65,24 @@ TEST_F(Behaviour20, ATrustedProxyMaySpeakForAnyNumber) {
   }
 }
 
+TEST_F(Behaviour20, NoAgentHasTheLastPlaceOfAShareThatHasTwo) {
+  Origin origin(loop_, http_origin());
+  Share spec{.service = "demo", .overlay = {}, .target = origin.target("http")};
+  spec.http.limits.connections = 2;
+  ready(host_, create(host_, {.name = "demo", .spec = spec}));
+  const TunnelPtr entry = access("demo");
+  const TunnelPtr of_another =
+      ready(host_, create(host_, {.name = "own",
+                                  .spec = Access{.service = "demo", .overlay = {}, .listen = {}}}));
+  Client first(loop_, address(entry));
+  EXPECT_THAT(first.get("/", "a"), StartsWith("HTTP/1.1 200"));
+  Client second(loop_, address(entry));
+  const std::string answer = second.get("/", "a") + second.until("soon");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(answer, HasSubstr("this agent has as many connections as it may"));
+  EXPECT_THAT(Client(loop_, address(of_another)).get("/", "a"), StartsWith("HTTP/1.1 200"));
+}
+
 TEST_F(Behaviour62, AWebsocketThatIsIdleForAnHourIsAlive) {
   Origin origin(loop_, http_origin());
   share("demo", origin.target("http"));

@@ -1,6 +1,9 @@
 #include "tunnel/client_places.hpp"
 
+#include <cstring>
+
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 
 namespace simplon::tunnel {
 namespace {
@@ -54,6 +57,29 @@ TEST_F(ClientPlacesTest, AMappedIpv4AddressIsTheIpv4Address) {
   EXPECT_TRUE(place);
   EXPECT_FALSE(places_->take(from("::ffff:192.0.2.1"), 1));
   EXPECT_TRUE(places_->take(from("::ffff:192.0.2.2"), 1));
+}
+
+TEST_F(ClientPlacesTest, AnIpv4AddressBehindANat64IsTheIpv4Address) {
+  const auto place = places_->take(from("192.0.2.1"), 1);
+  EXPECT_TRUE(place);
+  EXPECT_FALSE(places_->take(from("64:ff9b::c000:201"), 1));
+  EXPECT_TRUE(places_->take(from("64:ff9b::c000:202"), 1));
+  EXPECT_TRUE(places_->take(from("64:ff9b:0:100::c000:201"), 1)) << "another network";
+}
+
+TEST_F(ClientPlacesTest, HostsOfOneLinkAreNotTakenForOneHome) {
+  const auto on = [](std::uint32_t link, const char* ip) {
+    auto address = *net::SocketAddress::from_ip(ip, 1);
+    sockaddr_in6 in6{};
+    std::memcpy(&in6, address.data(), sizeof in6);
+    in6.sin6_scope_id = link;
+    return client_of(net::SocketAddress(reinterpret_cast<const sockaddr*>(&in6), sizeof in6));
+  };
+  const auto place = places_->take(on(2, "fe80::1"), 1);
+  EXPECT_TRUE(place);
+  EXPECT_FALSE(places_->take(on(2, "fe80::1"), 1));
+  EXPECT_TRUE(places_->take(on(2, "fe80::2"), 1));
+  EXPECT_TRUE(places_->take(on(3, "fe80::1"), 1));
 }
 
 TEST_F(ClientPlacesTest, AgentsOfWhomNothingIsKnownAreNotTakenForOne) {

@@ -254,7 +254,7 @@ TEST(PoliciesTest, WhatWasChosenReachesTheEngine) {
 TEST(PoliciesTest, OneAgentMayHaveAllButAQuarterOfASharesConnections) {
   Share spec = share();
   EXPECT_EQ(agent_limit(spec), 12288U);
-  for (const auto& [all, of_one] : {std::pair{1U, 1U}, {3U, 3U}, {4U, 3U}, {100U, 75U}}) {
+  for (const auto& [all, of_one] : {std::pair{1U, 1U}, {2U, 1U}, {3U, 2U}, {4U, 3U}, {100U, 75U}}) {
     spec.http.limits.connections = all;
     EXPECT_EQ(agent_limit(spec), of_one);
   }
