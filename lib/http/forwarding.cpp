@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
+#include <vector>
 
+#include "http/forwarded.hpp"
 #include "http/text.hpp"
-#include "net/address_range.hpp"
 
 namespace simplon::http {
 namespace {
@@ -17,17 +19,9 @@ constexpr std::array<std::string_view, 8> kOthers{
 constexpr std::string_view kPrefix = "X-Forwarded-";
 constexpr std::string_view kOurScheme = "http";  // no listener of ours speaks TLS with clients
 
-// All values that came under a name, with commas behind them.
-bool append_values(std::string& out, const Fields& fields, Name id) {
-  bool any = false;
-  for (const Field field : fields) {
-    if (field.id == id && !field.value.empty()) {
-      out.append(field.value).append(", ");
-      any = true;
-    }
-  }
-  return any;
-}
+// What is told of the proxies before us goes on to the next end, and there is no end to what a
+// client can make them say: of longer lists the last ones, which the nearest proxies wrote.
+constexpr std::size_t kMostMembers = 64;
 
 std::string_view first_member(const Fields& fields, Name id) {
   const std::string_view list = fields.find(id).value_or("");
@@ -38,7 +32,9 @@ std::string_view first_member(const Fields& fields, Name id) {
 std::string_view said_host(const Fields& fields) {
   const std::string_view first = first_member(fields, Name::x_forwarded_host);
   // It goes into a quoted string.
-  return first.find_first_of("\"\\") == std::string_view::npos ? first : std::string_view{};
+  return first.size() <= kMostAuthority && first.find_first_of("\"\\") == std::string_view::npos
+             ? first
+             : std::string_view{};
 }
 
 std::string_view port_in(std::string_view authority) {
@@ -84,34 +80,61 @@ void append_element(std::string& out, std::string_view address, std::string_view
   }
 }
 
-// Of an X-Forwarded-For: some write ports, brackets, or anything.
-std::string address_of(std::string_view member) {
-  if (member.starts_with('[')) {
-    member = member.substr(1, member.find(']') - 1);
-  } else if (std::ranges::count(member, ':') == 1) {
-    member = member.substr(0, member.find(':'));
+using Members = std::vector<std::string_view>;
+
+Members members_of(const Fields& fields, Name id) {
+  Members out;
+  for (const Field field : fields) {
+    if (field.id == id) {
+      for_each_member(field.value, [&](std::string_view member) { out.push_back(member); });
+    }
   }
-  const auto address = net::AddressRange::parse(member);
-  return address && member.find('/') == std::string_view::npos ? address->text() : "unknown";
+  return out;
+}
+
+template <class Member>
+std::span<const Member> last_of(const std::vector<Member>& all) {
+  return std::span(all).last(std::min(all.size(), kMostMembers));
 }
 
 // RFC 7239 §7.4. Only the first proxy has seen what X-Forwarded-Proto and -Host tell.
-void append_translated(std::string& out, const Fields& before) {
+void append_translated(std::string& out, const Fields& before, const Members& addresses) {
   std::string_view host = said_host(before);
   std::string_view scheme = client_scheme(before);
-  bool any = false;
-  for (const Field field : before) {
-    if (field.id == Name::x_forwarded_for) {
-      for_each_member(field.value, [&](std::string_view member) {
-        append_element(out, address_of(member), std::exchange(host, {}), std::exchange(scheme, {}));
-        out += ", ";
-        any = true;
-      });
-    }
-  }
-  if (!any && !(host.empty() && scheme.empty())) {
+  if (addresses.empty() && !(host.empty() && scheme.empty())) {
     append_element(out, "unknown", host, scheme);
     out += ", ";
+  }
+  for (const std::string_view member : last_of(addresses)) {
+    append_element(out, address_of(member), std::exchange(host, {}), std::exchange(scheme, {}));
+    out += ", ";
+  }
+}
+
+// Most proxies write X-Forwarded-For only, and pass a Forwarded of their client's invention: it
+// counts where it says nothing else.
+bool agree(const std::vector<ForwardedElement>& elements, const Fields& before,
+           const Members& addresses) {
+  if (!std::ranges::equal(
+          elements, addresses, {}, [](const auto& e) { return address_of(e.node); }, address_of)) {
+    return false;
+  }
+  const ForwardedElement& first = elements.front();
+  const std::string_view host = said_host(before);
+  const std::string_view scheme = client_scheme(before);
+  return (host.empty() || first.host.empty() || iequals(first.host, host)) &&
+         (scheme.empty() || first.proto.empty() || iequals(first.proto, scheme));
+}
+
+void append_forwarded(std::string& out, const Fields& before, const Members& addresses) {
+  const auto elements = forwarded_of(before);
+  if (!elements || elements->empty() ||
+      (!addresses.empty() && !agree(*elements, before, addresses))) {
+    append_translated(out, before, addresses);
+    return;
+  }
+  for (const ForwardedElement& element : last_of(*elements)) {
+    out.append(element.text).append(", ");
   }
 }
 
@@ -156,9 +179,12 @@ void append_forwarding(std::string& out, const RequestHead& head, const Destinat
   }
   static const Fields kNone;
   const Fields& before = client.forwarding == Forwarding::append ? head.fields : kNone;
+  const Members addresses = members_of(before, Name::x_forwarded_for);
   if (client.address) {
     out += "X-Forwarded-For: ";
-    append_values(out, before, Name::x_forwarded_for);
+    for (const std::string_view member : last_of(addresses)) {
+      out.append(member).append(", ");
+    }
     out.append(*client.address).append("\r\n");
   }
   // What the first proxy saw stays true for those behind it.
@@ -174,9 +200,7 @@ void append_forwarding(std::string& out, const RequestHead& head, const Destinat
     }
   }
   out += "Forwarded: ";
-  if (!append_values(out, before, Name::forwarded)) {
-    append_translated(out, before);
-  }
+  append_forwarded(out, before, addresses);
   append_element(out, client.address.value_or("unknown"), to.authority, kOurScheme);
   out += "\r\n";
 }

@@ -22,8 +22,9 @@ bool passes(const Field& field, Forwarding forwarding);
 std::string_view client_scheme(const Fields& fields);
 
 /// Ours about the client, with what came before where that is continued; nothing where it passes.
-/// Says one thing in all of them: what a trusted proxy said in X-Forwarded-* only is put into
-/// Forwarded, too.
+/// Says one thing in all of them: what a trusted proxy said in X-Forwarded-* is put into Forwarded,
+/// too, also instead of a Forwarded that says something else or cannot be read. Of longer lists the
+/// last 64 members go on.
 void append_forwarding(std::string& out, const RequestHead& head, const Destination& to,
                        const Client& client);
 

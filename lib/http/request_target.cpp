@@ -18,8 +18,11 @@ bool is_literal_char(char c) {
   return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'f') || c == ':' || c == '.';
 }
 
-// Splits host[:port]; false when it is malformed or empty.
+// Splits host[:port]; false when it is malformed, empty or too long.
 bool split(std::string_view authority, std::string_view& host, std::string_view& port) {
+  if (authority.size() > kMostAuthority) {
+    return false;
+  }
   if (authority.starts_with('[')) {
     const std::size_t end = authority.find(']');
     if (end == std::string_view::npos || end < 3) {

@@ -4,6 +4,7 @@
 // decides where we connect to; its authority only replaces Host.
 #pragma once
 
+#include <cstddef>
 #include <expected>
 #include <string>
 #include <string_view>
@@ -11,6 +12,10 @@
 #include "http/head.hpp"
 
 namespace simplon::http {
+
+/// A name in DNS has at most 253 bytes and a dot, brackets hold less; ":65535". It goes into
+/// several fields of what we send, which must not grow past what the next end takes.
+inline constexpr std::size_t kMostAuthority = 260;
 
 struct Destination {
   std::string_view target;     ///< origin-form or "*", to be forwarded; a view of the head

@@ -31,6 +31,13 @@ class Behaviour : public Engine {
     open(policy, who);
     return forwarded("GET / HTTP/1.1\r\nHost: app.test\r\n" + fields + "\r\n");
   }
+  /// The same field behind a trusted proxy that sent these.
+  std::string forwarded_field(const std::string& fields, const std::string& name = "Forwarded") {
+    const std::string out = forwarded_of(
+        {.forwarding = Forwarding::append, .address = "192.0.2.1", .peer = {}}, fields);
+    const std::size_t at = out.find("\r\n" + name + ": ") + name.size() + 4;
+    return out.substr(at, out.find("\r\n", at) - at);
+  }
   std::string delivered_by(const Policy& policy, const std::string& fields,
                            const std::string& status = "200 OK", const std::string& asked = {}) {
     forwarded_by(policy, asked);
@@ -163,7 +170,8 @@ TEST_F(Behaviour47, ATrustedProxysWordIsContinued) {
                    "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n"
                    "X_Forwarded_For: 6.6.6.6\r\nX_Real-IP: 6.6.6.6\r\n"
                    "X-Forwarded-Proto: https\r\nX-Forwarded-Host: a.test\r\n"
-                   "X-Forwarded-Port: 8443\r\nForwarded: for=1.1.1.1\r\nX-Real-IP: 1.1.1.1\r\n");
+                   "X-Forwarded-Port: 8443\r\nForwarded: For=\"1.1.1.1:80\";by=_x\r\n"
+                   "Forwarded: for=2.2.2.2;proto=http\r\nX-Real-IP: 1.1.1.1\r\n");
   EXPECT_THAT(out, HasSubstr("X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.1\r\n"));
   EXPECT_THAT(out, HasSubstr("X-Forwarded-Proto: https\r\n"));
   EXPECT_THAT(out, Not(HasSubstr("X-Forwarded-Proto: http\r\n")));
@@ -171,8 +179,8 @@ TEST_F(Behaviour47, ATrustedProxysWordIsContinued) {
   EXPECT_THAT(out, HasSubstr("X-Forwarded-Port: 8443\r\n"));
   EXPECT_THAT(out, HasSubstr("X-Real-IP: 1.1.1.1\r\n"));
   EXPECT_THAT(out, Not(HasSubstr("6.6.6.6")));
-  EXPECT_THAT(out,
-              HasSubstr("Forwarded: for=1.1.1.1, for=192.0.2.1;host=\"app.test\";proto=http\r\n"));
+  EXPECT_THAT(out, HasSubstr("\r\nForwarded: For=\"1.1.1.1:80\";by=_x, for=2.2.2.2;proto=http, "
+                             "for=192.0.2.1;host=\"app.test\";proto=http\r\n"));
 }
 
 TEST_F(Behaviour47, Ipv6IsQuotedInForwardedAndPlainInXForwardedFor) {
@@ -182,11 +190,6 @@ TEST_F(Behaviour47, Ipv6IsQuotedInForwardedAndPlainInXForwardedFor) {
 }
 
 TEST_F(Behaviour47, WhatATrustedProxySaidInOtherWordsIsForwardedToo) {
-  const auto forwarded_field = [&](const std::string& fields) {
-    const std::string out = forwarded_of(of(Forwarding::append, "192.0.2.1"), fields);
-    const std::size_t at = out.find("\r\nForwarded: ") + 13;
-    return out.substr(at, out.find("\r\n", at) - at);
-  };
   const std::string ours = "for=192.0.2.1;host=\"app.test\";proto=http";
   EXPECT_EQ(forwarded_field("X-Forwarded-For: 1.1.1.1\r\n"), "for=1.1.1.1, " + ours);
   EXPECT_EQ(forwarded_field("X-Forwarded-For: 1.1.1.1:80, 2001:DB8::1\r\n"
@@ -200,6 +203,79 @@ TEST_F(Behaviour47, WhatATrustedProxySaidInOtherWordsIsForwardedToo) {
   EXPECT_EQ(forwarded_field("X-Forwarded-Proto: HTTPS\r\n"), "for=unknown;proto=https, " + ours);
   EXPECT_EQ(forwarded_field("X-Forwarded-Host: \"\r\nX-Forwarded-Proto: ;x\r\n"), ours);
   EXPECT_EQ(forwarded_field(""), ours);
+}
+
+TEST_F(Behaviour47, AForwardedThatAProxyOnlyPassedIsNotBelievedBesideItsXForwardedFor) {
+  const std::string ours = "for=192.0.2.1;host=\"app.test\";proto=http";
+  const std::string known = "X-Forwarded-For: 1.1.1.1\r\n";
+  for (const std::string spoofed :
+       {"for=6.6.6.6", "for=6.6.6.6, for=1.1.1.1", "for=1.1.1.1, for=6.6.6.6", "for=_hidden",
+        "proto=https", "for=\"[::1]\"", "for=1.1.1.1;x=\", for=6.6.6.6\"",
+        "for=1.1.1.1;for=6.6.6.6", "for=1.1.1.1;x=\"", "for=1.1.1.1 x",
+        "for=1.1.1.1\r\nForwarded: \""}) {
+    EXPECT_EQ(forwarded_field(known + "Forwarded: " + spoofed + "\r\n"), "for=1.1.1.1, " + ours)
+        << spoofed;
+  }
+  EXPECT_EQ(forwarded_field("X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n"
+                            "X-Forwarded-Host: a.test\r\n"
+                            "Forwarded: for=1.1.1.1;host=evil.test;proto=http\r\n"),
+            "for=1.1.1.1;host=\"a.test\";proto=https, " + ours);
+}
+
+TEST_F(Behaviour47, AForwardedThatSaysTheSameAsXForwardedForStaysAsItIs) {
+  const std::string ours = "for=192.0.2.1;host=\"app.test\";proto=http";
+  for (const std::string same :
+       {"for=1.1.1.1;by=_p;proto=https", "FOR=\"1.1.1.1:4711\"", "for=1.1.1.1; x=\"a b\""}) {
+    EXPECT_EQ(forwarded_field("X-Forwarded-For: 1.1.1.1\r\nForwarded: " + same + "\r\n"),
+              same + ", " + ours);
+  }
+  EXPECT_EQ(forwarded_field("X-Forwarded-For: 2001:DB8::1, unknown\r\n"
+                            "Forwarded: for=\"[2001:db8::1]:80\",for=_x\r\n"),
+            "for=\"[2001:db8::1]:80\", for=_x, " + ours);
+}
+
+TEST_F(Behaviour47, AForwardedThatWouldTakeInOursIsDropped) {
+  const std::string ours = "for=192.0.2.1;host=\"app.test\";proto=http";
+  EXPECT_EQ(forwarded_field("Forwarded: for=6.6.6.6;x=\"\r\n"), ours);
+  EXPECT_EQ(forwarded_field("Forwarded: for=6.6.6.6;x=\"\\\"\r\n"), ours);
+  EXPECT_EQ(forwarded_field("Forwarded: for=6.6.6.6, , ;\r\nForwarded:\r\n"),
+            "for=6.6.6.6, ;, " + ours);
+}
+
+TEST_F(Behaviour47, OfLongListsTheLastMembersGoOn) {
+  std::string addresses;
+  std::string elements;
+  for (int i = 0; i < 100; ++i) {
+    addresses += (i == 0 ? "" : ", ") + std::to_string(i) + ".1.1.1";
+    elements += (i == 0 ? "for=" : ", for=") + std::to_string(i) + ".1.1.1";
+  }
+  const std::string kept_addresses = addresses.substr(addresses.find("36.1.1.1")) + ", 192.0.2.1";
+  const std::string kept_elements = elements.substr(elements.find("for=36.1.1.1")) +
+                                    ", for=192.0.2.1;host=\"app.test\";proto=http";
+  const std::string known = "X-Forwarded-For: " + addresses + "\r\n";
+  EXPECT_EQ(forwarded_field(known, "X-Forwarded-For"), kept_addresses);
+  EXPECT_EQ(forwarded_field(known), kept_elements);
+  EXPECT_EQ(forwarded_field("Forwarded: " + elements + "\r\n"), kept_elements);
+}
+
+TEST_F(Behaviour47, WhatIsSaidOfClientsDoesNotGrowWithWhatTheySay) {
+  Policy policy;
+  const Client proxy{.forwarding = Forwarding::append, .address = "192.0.2.1", .peer = {}};
+  for (const std::string& fields : {std::string("X-Forwarded-For: ") +
+                                        [] {
+                                          std::string many;
+                                          for (int i = 0; i < 30'000; ++i) {
+                                            many += "1,";
+                                          }
+                                          return many;
+                                        }(),
+                                    "X-Forwarded-Host: " + std::string(60'000, 'h'),
+                                    "Forwarded: " + std::string(60'000, ';')}) {
+    EXPECT_LT(forwarded_of(proxy, fields + "\r\n", policy).size(), fields.size() + 4096);
+  }
+  open({}, proxy);
+  EXPECT_THAT(exchange("GET / HTTP/1.1\r\nHost: " + std::string(261, 'h') + "\r\n\r\n"),
+              StartsWith("HTTP/1.1 400 "));
 }
 
 TEST_F(Behaviour47, ThePortIsTheOneThatTheFirstProxysClientUsed) {
