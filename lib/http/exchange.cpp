@@ -182,11 +182,13 @@ net::awaitable<bool> Exchange::send_with_body() {
     co_return false;
   }
   if (written && !body_->complete()) {
-    body_->pump(upstream_.stream, [this] {
-      if (body_->read()) {
-        request_sent();
-      }
-    });
+    body_->pump(upstream_.stream, {.ended =
+                                       [this] {
+                                         if (body_->read()) {
+                                           request_sent();
+                                         }
+                                       },
+                                   .invite = [this] { return invite(); }});
   } else {
     request_sent();
   }

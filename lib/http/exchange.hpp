@@ -98,6 +98,7 @@ class Exchange final : private net::EndWatcher {
   net::awaitable<bool> hear();
   net::awaitable<bool> read_head();
   net::awaitable<bool> forward_interim();
+  bool invite();
   net::awaitable<Attempt> not_heard();
   bool may_retry(const std::optional<base::Failure>& refusal) const;
   net::awaitable<End> deliver();
@@ -137,6 +138,8 @@ class Exchange final : private net::EndWatcher {
   bool fresh_ = false;  // the second attempt
   bool client_lost_ = false;
   bool deadline_set_ = false;
+  bool telling_ = false;  // an interim response is being written
+  bool invited_ = false;  // the client has had a `100 Continue` of ours
 
   End end_ = End::close;
   Switched switched_;

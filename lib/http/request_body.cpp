@@ -20,8 +20,7 @@ RequestBody::RequestBody(std::shared_ptr<Inlet> client, const RequestFraming& fr
       timeouts_(policy.timeouts),
       decoder_(framing.body, framing.length, policy.limits),
       batch_({.rules = policy.request_headers, .ours = policy.peer_header}),
-      // A client that waits for `100 Continue` waits for the upstream.
-      patient_(framing.continues) {}
+      expecting_(framing.continues) {}
 
 // The batch in the upstream's framing; what it writes is remembered while it may be needed again.
 std::span<net::Buffer> RequestBody::frame(std::string_view prefix) {
@@ -73,8 +72,7 @@ net::awaitable<net::Result<void>> RequestBody::begin(net::StreamPtr upstream, st
     }
     const auto done = co_await write_all(*upstream, frame(head));
     client_->consume(batch_.consumed());
-    began_ = true;
-    patient_ = response_began_;
+    expecting_ = false;
     if (done && decoder_.done()) {
       state_ = State::complete;
     }
@@ -83,14 +81,14 @@ net::awaitable<net::Result<void>> RequestBody::begin(net::StreamPtr upstream, st
   co_return co_await net::write_all(*upstream, net::as_buffer(head));
 }
 
-void RequestBody::pump(net::StreamPtr upstream, std::function<void()> ended) {
+void RequestBody::pump(net::StreamPtr upstream, Events events) {
   if (state_ == State::complete || state_ == State::refused) {
     return;
   }
   state_ = State::pumping;
   stopping_ = false;
   upstream_ = std::move(upstream);
-  ended_ = std::move(ended);
+  events_ = std::move(events);
   net::Loop& loop = client_->stream().loop();
   ended_gate_.emplace(loop);
   net::spawn(loop, "request body", run(shared_from_this(), upstream_));
@@ -106,7 +104,7 @@ net::awaitable<void> RequestBody::run(std::shared_ptr<RequestBody> self, net::St
     upstream->reset();
   }
   self->ended_gate_->open();
-  if (const auto ended = std::exchange(self->ended_, nullptr)) {
+  if (const auto ended = std::exchange(self->events_, {}).ended) {
     ended();
   }
 }
@@ -138,18 +136,24 @@ net::awaitable<RequestBody::State> RequestBody::transfer(net::StreamPtr upstream
 }
 
 net::awaitable<std::optional<RequestBody::State>> RequestBody::read_more() {
-  net::Stream& client = client_->stream();
   auto got = client_->try_fill();
-  if (!got && got.error() == Errc::would_block) {
+  while (!got && got.error() == Errc::would_block) {
     if (stopping_) {
       co_return State::idle;  // the deadline that stop() set must not be moved
     }
-    const net::TimePoint began = client.loop().now();
-    const bool patient = patient_;
-    client.set_deadline(Direction::receive,
-                        patient ? net::TimePoint::max() : over_at(began - waited_, timeouts_.body));
+    begin_wait();
     got = co_await client_->fill();
-    waited_ = patient ? net::Duration{} : waited_ + (client.loop().now() - began);
+    waited_ += client_->stream().loop().now() - wait_began_;
+    if (stopping_ || got || got.error() != Errc::timed_out || !expecting_) {
+      break;
+    }
+    // Neither has said a word. That may be the upstream's fault, and it may know nothing of
+    // expectations; but who waits longer after this has none (RFC 9110 §10.1.1).
+    invited();
+    if (events_.invite && !events_.invite()) {
+      co_return State::client_lost;
+    }
+    got = client_->try_fill();
   }
   if (stopping_) {
     co_return State::idle;
@@ -161,25 +165,29 @@ net::awaitable<std::optional<RequestBody::State>> RequestBody::read_more() {
   if (!got || *got == 0) {
     co_return State::client_lost;
   }
-  if (!std::exchange(began_, true)) {
-    patient_ = response_began_;
-  }
   came_ += *got;
-  if (came_ >= kBodyStride) {
+  if (std::exchange(expecting_, false) || came_ >= kBodyStride) {
     came_ = 0;
     waited_ = {};
   }
   co_return std::nullopt;
 }
 
+void RequestBody::begin_wait() {
+  net::Stream& client = client_->stream();
+  wait_began_ = client.loop().now();
+  client.set_deadline(Direction::receive, patient_
+                                              ? net::TimePoint::max()
+                                              : over_at(wait_began_ - waited_, timeouts_.body));
+}
+
 void RequestBody::invited() {
-  if (stopping_ || std::exchange(began_, true)) {
+  if (stopping_ || !std::exchange(expecting_, false)) {
     return;
   }
-  patient_ = response_began_;
-  if (state_ == State::pumping && !patient_) {
-    client_->stream().set_deadline(Direction::receive,
-                                   over_at(client_->stream().loop().now(), timeouts_.body));
+  waited_ = {};
+  if (state_ == State::pumping) {
+    begin_wait();
   }
 }
 
@@ -200,7 +208,7 @@ net::awaitable<void> RequestBody::stop() {
 }
 
 void RequestBody::be_patient() {
-  patient_ = response_began_ = true;
+  patient_ = true;
   if (state_ == State::pumping) {
     client_->stream().clear_deadline(Direction::receive);
   }

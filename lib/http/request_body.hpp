@@ -37,14 +37,21 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
   net::awaitable<net::Result<void>> begin(net::StreamPtr upstream, std::string_view head,
                                           bool keep);
 
-  /// Pumps the rest, if there is one, until it ends; then calls `ended`, unless forgotten.
-  void pump(net::StreamPtr upstream, std::function<void()> ended);
+  /// Whom the pump tells; nobody any more after disown().
+  struct Events {
+    std::function<void()> ended;
+    /// The client has waited for a `100 Continue` as long as a body may take: gives it one. False
+    /// where that cannot be.
+    std::function<bool()> invite;
+  };
+  /// Pumps the rest, if there is one, until it ends.
+  void pump(net::StreamPtr upstream, Events events);
   /// Waits for the end of the pump; false if it goes on at `deadline`.
   net::awaitable<bool> join(net::TimePoint deadline);
   /// Ends the pump without harm to the streams.
   net::awaitable<void> stop();
   /// Calls nobody any more.
-  void disown() { ended_ = nullptr; }
+  void disown() { events_ = {}; }
 
   /// The response has begun: from now on the client may be silent for as long as it likes.
   void be_patient();
@@ -65,6 +72,8 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
   static net::awaitable<void> run(std::shared_ptr<RequestBody> self, net::StreamPtr upstream);
   net::awaitable<State> transfer(net::StreamPtr upstream);
   net::awaitable<std::optional<State>> read_more();
+  /// From now on the deadline is the client's.
+  void begin_wait();
   std::span<net::Buffer> frame(std::string_view prefix);
 
   std::shared_ptr<Inlet> client_;
@@ -77,15 +86,15 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
   std::uint64_t bytes_ = 0;
   std::string sent_;  // as written; while replayable_
   bool replayable_ = true;
-  bool patient_ = false;  // no deadline for the client
-  bool response_began_ = false;
-  net::Duration waited_{};  // for the client, since it last sent kBodyStride
-  std::size_t came_ = 0;    // of that
-  bool began_ = false;      // the client has been invited to send, or has sent a part
+  bool patient_ = false;       // no deadline for the client
+  net::TimePoint wait_began_;  // for the client
+  net::Duration waited_{};     // before that, since it last sent kBodyStride
+  std::size_t came_ = 0;       // of that
+  bool expecting_ = false;     // it waits for a `100 Continue`, and has sent nothing
   bool stopping_ = false;
   net::StreamPtr upstream_;  // while pumping
   std::optional<net::Gate> ended_gate_;
-  std::function<void()> ended_;
+  Events events_;
 };
 
 }  // namespace simplon::http

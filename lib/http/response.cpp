@@ -68,17 +68,30 @@ net::awaitable<bool> Exchange::read_head() {
 }
 
 net::awaitable<bool> Exchange::forward_interim() {
-  if (request_.minor == 0) {
-    co_return true;  // HTTP/1.0 has none
+  if (request_.minor == 0 || (response_.status == 100 && invited_)) {
+    co_return true;  // HTTP/1.0 has none, and one of these is enough
   }
   out_.clear();
   append_response(out_, response_, {.from_target = policy_.hop == base::Hop::share});
+  telling_ = true;
   const auto written = co_await net::write_all(client_.stream(), net::as_buffer(out_));
+  telling_ = false;
   client_lost_ = client_lost_ || !written;
   if (written && response_.status == 100 && body_) {
     body_->invited();
   }
   co_return written.has_value();
+}
+
+// Called by the body's pump, beside the reading of the response. False: the client does not read.
+bool Exchange::invite() {
+  constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  if (telling_) {
+    return true;  // it has not read what it was told before
+  }
+  invited_ = true;
+  const auto put = client_.stream().try_write(net::as_buffer(kContinue));
+  return put && *put == kContinue.size();
 }
 
 // No response, or none that can be passed on: tries again, or tells the client why.

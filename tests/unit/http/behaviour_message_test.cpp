@@ -408,16 +408,84 @@ TEST_F(Behaviour30, ForwardsTheExpectationAndThe100BeforeTheBody) {
   EXPECT_EQ(ends_->released, 1);
 }
 
-TEST_F(Behaviour30, WaitsForA100AsLongAsTheOriginAndTheClientDo) {
-  const std::string expecting =
-      "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-  forwarded(expecting);
-  advance(seconds(1'000));
-  EXPECT_EQ(answered("HTTP/1.1 100 Continue\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
-  open();
-  forwarded(expecting);
-  EXPECT_EQ(forwarded("hi"), "hi") << "a client whose own timer is over sends the body";
+const std::string kExpecting =
+    "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+const std::string kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+TEST_F(Behaviour30, AClientWhoseOwnTimerIsOverSendsTheBodyWithoutA100) {
+  forwarded(kExpecting);
+  advance(Timeouts{}.body - seconds(1));
+  EXPECT_EQ(forwarded("h"), "h");
+  advance(Timeouts{}.body - seconds(1));
+  EXPECT_EQ(forwarded("i"), "i") << "the wait for the 100 is not the body's";
   EXPECT_EQ(answered(kOk), kOk);
+}
+
+TEST_F(Behaviour30, ForAnOriginThatSaysNothingTheClientIsToldToContinue) {
+  forwarded(kExpecting);
+  advance(Timeouts{}.body - seconds(1));
+  EXPECT_EQ(client_->take(), "");
+  advance(seconds(1));
+  EXPECT_EQ(client_->take(), kContinue);
+  EXPECT_EQ(answered(kContinue), "") << "it has been told";
+  EXPECT_EQ(forwarded("hi"), "hi");
+  EXPECT_EQ(answered(kOk), kOk);
+  EXPECT_EQ(ends_->released, 1);
+}
+
+TEST_F(Behaviour30, AnOriginMayTakeAsLongAsItLikesForItsFinalAnswer) {
+  forwarded(kExpecting);
+  advance(Timeouts{}.body);
+  EXPECT_EQ(client_->take(), kContinue);
+  EXPECT_EQ(forwarded("hi"), "hi");
+  advance(seconds(100'000));
+  EXPECT_EQ(answered(kOk), kOk);
+}
+
+TEST_F(Behaviour30, AClientThatNeverSendsIsEndedThoughTheOriginIsSilent) {
+  for (const bool relayed : {false, true}) {
+    open();
+    forwarded(kExpecting);
+    advance(Timeouts{}.body - seconds(1));
+    if (relayed) {
+      EXPECT_EQ(answered(kContinue), kContinue);
+    } else {
+      advance(seconds(1));
+      EXPECT_EQ(client_->take(), kContinue);
+    }
+    advance(Timeouts{}.body - seconds(1));
+    EXPECT_EQ(client_->take(), "") << "its time begins anew";
+    advance(seconds(1));
+    EXPECT_THAT(client_->take(),
+                AllOf(StartsWith("HTTP/1.1 408 "), HasSubstr("reason=body_timed_out\r\n")));
+    EXPECT_TRUE(client_->ended());
+    EXPECT_TRUE(origin().failure());
+  }
+}
+
+TEST_F(Behaviour30, NorDoesAClientThatReadsNothingHoldIt) {
+  open();
+  client_->stop_reading(true);
+  forwarded(kExpecting);
+  const std::string hint =
+      "HTTP/1.1 103 Early Hints\r\nLink: " + std::string(8'000, 'x') + "\r\n\r\n";
+  for (int i = 0; i < 32; ++i) {
+    origin().send(hint);
+  }
+  advance(Timeouts{}.body);
+  advance(Timeouts{}.body);
+  EXPECT_TRUE(origin().failure());
+}
+
+TEST_F(Behaviour30, WithoutALimitForBodiesBothMayTakeTheirTime) {
+  Policy policy;
+  policy.timeouts.body = std::chrono::milliseconds(0);
+  open(policy);
+  forwarded(kExpecting);
+  advance(seconds(100'000));
+  EXPECT_EQ(answered(kContinue), kContinue);
+  advance(seconds(100'000));
+  EXPECT_EQ(forwarded("hi"), "hi");
 }
 
 TEST_F(Behaviour30, AClientThatWasToldToContinueHasTheTimeOfABody) {
