@@ -35,7 +35,7 @@ struct Timeouts {
   std::chrono::milliseconds connect{5'000};
   std::chrono::milliseconds first_byte{0};  ///< request sent to response head; over: 504
   /// What may be waited for the next kBodyStride of a request body, or its rest, while there is no
-  /// response yet; over: 408.
+  /// response yet; over: 408. The client's wait for a 100 is ended by one of ours, then counts.
   std::chrono::milliseconds body{120'000};
   /// After a 101: no byte in either direction; over: both connections are reset. None, because
   /// quiet is what websockets are for.
