@@ -32,10 +32,6 @@ net::awaitable<void> show(std::shared_ptr<Channel> channel, std::string token) {
 
 }  // namespace
 
-std::string key_of(const Router& router) {
-  return router.name + "\n" + net::to_string(router.endpoint);
-}
-
 std::uint64_t RouterBook::open(const Router& router) {
   const std::scoped_lock lock(mutex_);
   const std::string key = key_of(router);
@@ -117,7 +113,7 @@ net::awaitable<std::expected<std::shared_ptr<Channel>, EdgeError>> ChannelMaker:
     base::log().debug("overlay: router {}: {}", router.name, made.error().text);
     self->book->error(router, made.error().text);
     if (made.error().kind == EdgeErrorKind::login_refused) {
-      self->desk->login_refused(login.token);
+      self->desk->login_refused(router, login.token);
     }
     co_return made;
   }

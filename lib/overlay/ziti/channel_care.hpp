@@ -81,8 +81,6 @@ struct ChannelMaker {
       std::shared_ptr<const ChannelMaker> self, net::Loop& loop, Router router, RouterLogin login);
 };
 
-std::string key_of(const Router& router);
-
 /// Closes it once it has no circuit any more, and stays logged in until then. Not awaited by
 /// anybody.
 void retire(net::Loop& loop, std::shared_ptr<Channel> channel, const ChannelMaker& maker);

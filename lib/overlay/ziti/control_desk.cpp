@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/log.hpp"
 #include "overlay/ziti/refusals.hpp"
 
 namespace simplon::overlay::ziti {
@@ -12,12 +13,27 @@ namespace {
 
 // As many logins may end one after another while one question is asked.
 constexpr int kTries = 3;
+// A controller that takes longer to say whether a login is good does not say that it is not.
+constexpr std::chrono::seconds kConfirmTimeout{5};
+// It is not asked again at once because another router refuses the login.
+constexpr std::chrono::seconds kConfirmedFor{10};
+// Routers that refuse the login, of which we know.
+constexpr std::size_t kMaxRefusing = 256;
 
 }  // namespace
 
 net::awaitable<ControlDesk::Answer> ControlDesk::find_once(std::shared_ptr<ControlDesk> self,
                                                            std::string name, SessionType type,
                                                            bool fresh, net::TimePoint deadline) {
+  while (self->asking_) {
+    if (!co_await self->settled_.changed(deadline)) {
+      co_return std::unexpected(
+          Failure{.hop = base::Hop::overlay,
+                  .code = base::Errc::timed_out,
+                  .detail = "a router does not accept our login, and the controller does not say "
+                            "whether it is good"});
+    }
+  }
   // The controller may go while one of its answers is awaited.
   const auto asking = [&](auto what) -> std::optional<decltype(what(std::declval<Controller&>()))> {
     const auto controller = self->controller_.lock();
@@ -116,18 +132,59 @@ void ControlDesk::session_refused(const Ticket& ticket, SessionType type) {
       });
 }
 
-void ControlDesk::login_refused(const std::string& token) {
-  control_.post([self = shared_from_this(), token] { self->doubt_login(token); });
+void ControlDesk::login_refused(const Router& router, const std::string& token) {
+  control_.post([self = shared_from_this(), router, token] { self->doubt_login(router, token); });
 }
 
-// A login that is new may not have reached every router: the first refusal is not believed.
-void ControlDesk::doubt_login(const std::string& token) {
-  const auto controller = controller_.lock();
-  if (controller == nullptr || token != login().token) {
+void ControlDesk::doubt_login(const Router& router, const std::string& token) {
+  if (controller_.expired() || token != login().token) {
     return;
   }
-  if (std::exchange(doubted_, token) == token) {
-    controller->drop_login(token);
+  if (std::exchange(doubted_, token) != token) {
+    refusing_.clear();
+    confirmed_until_ = {};
+  }
+  if (refusing_.size() < kMaxRefusing || refusing_.contains(key_of(router))) {
+    Refusing& refusing = refusing_[key_of(router)];
+    refusing.name = router.name;
+    ++refusing.times;
+  }
+  if (asking_) {
+    return;
+  }
+  if (loop_.now() < confirmed_until_) {
+    return report_refusals();
+  }
+  asking_ = true;
+  net::spawn(loop_, "overlay: doubted login", ask_about_login(shared_from_this(), token));
+}
+
+net::awaitable<void> ControlDesk::ask_about_login(std::shared_ptr<ControlDesk> self,
+                                                  std::string token) {
+  const auto controller = self->controller_.lock();
+  if (controller != nullptr) {
+    auto confirming = controller->confirm_login(token, self->loop_.now() + kConfirmTimeout);
+    const bool good = co_await std::move(confirming);
+    if (good) {
+      self->confirmed_until_ = self->loop_.now() + kConfirmedFor;
+      self->report_refusals();
+    } else {
+      base::log().info("overlay: the login is not good any more");
+    }
+  }
+  self->asking_ = false;
+  self->settled_.notify();
+}
+
+// A login that is new may not have reached every router: the first refusal says nothing.
+void ControlDesk::report_refusals() {
+  for (auto& [key, router] : refusing_) {
+    if (router.times > 1 && !std::exchange(router.told, true)) {
+      base::log().warn(
+          "overlay: router {} does not accept our login, which the controller says is good: it is "
+          "tried less and less often; see that router's link to its controller, and its clock",
+          router.name);
+    }
   }
 }
 

@@ -351,7 +351,9 @@ void Controller::drop_session(const std::string& service_id, SessionType type,
                               const std::string& token) {
   impl_->drop_session(service_id, type, token);
 }
-void Controller::drop_login(const std::string& token) { impl_->drop_login(token); }
+net::awaitable<bool> Controller::confirm_login(std::string token, net::TimePoint deadline) {
+  return Impl::confirm_login(impl_, std::move(token), deadline);
+}
 const std::shared_ptr<const net::TlsContext>& Controller::router_tls() const {
   return impl_->router_tls;
 }

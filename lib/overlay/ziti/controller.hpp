@@ -94,8 +94,9 @@ class Controller {
 
   /// A router refused the session's token: the next session() makes a new one.
   void drop_session(const std::string& service_id, SessionType type, const std::string& token);
-  /// A router closed the channel after Hello: log in again, unless that has happened.
-  void drop_login(const std::string& token);
+  /// Whether the login of that token is good: the controller is asked. False: it is not, or not
+  /// any more, and there will be another. One that does not answer takes nothing back.
+  net::awaitable<bool> confirm_login(std::string token, net::TimePoint deadline);
 
   /// A new login (another token: old channels are dead), or with OIDC a refreshed one (push it to
   /// the channels).

@@ -319,6 +319,17 @@ net::awaitable<Controller::Impl::Outcome<std::vector<Router>>> Controller::Impl:
   co_return found;
 }
 
+net::awaitable<bool> Controller::Impl::confirm_login(Self self, std::string token,
+                                                     net::TimePoint deadline) {
+  const auto current = [&] { return self->login && self->login->session.token == token; };
+  if (current()) {
+    // A login that is not good ends by the answer.
+    Call request{.target = "/current-api-session", .tries = 1};
+    [[maybe_unused]] const auto said = co_await call(self, std::move(request), deadline);
+  }
+  co_return current();
+}
+
 void Controller::Impl::drop_session(const std::string& id, SessionType type,
                                     const std::string& token) {
   const auto kept = sessions_.find({id, type});

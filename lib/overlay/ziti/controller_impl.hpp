@@ -37,7 +37,7 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
                                                               SessionType type,
                                                               net::TimePoint deadline);
   void drop_session(const std::string& id, SessionType type, const std::string& token);
-  void drop_login(const std::string& token);
+  static net::awaitable<bool> confirm_login(Self self, std::string token, net::TimePoint deadline);
 
   net::Loop& loop;
   const Options options;
@@ -64,6 +64,7 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
   /// Sleeps until then, or until the login is dropped or the controller ends.
   static net::awaitable<void> rest(Self self, net::TimePoint until);
   void set_login(Login fresh, bool refreshed);
+  void drop_login(const std::string& token);
   void set_status(LinkState state, std::string error);
   void forget_sessions();
   net::Duration pause(int failures) const;

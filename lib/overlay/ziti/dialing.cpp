@@ -109,7 +109,10 @@ net::awaitable<std::expected<Dialed, Refusal>> Dialing::dial(std::shared_ptr<Dia
     const EdgeError& error = stream.error();
     last = dial_refusal(error, service);
     if (error.kind == Kind::login_refused) {
-      self->known_.erase(service);
+      lost.push_back((*channel)->router());
+      if (lost.size() >= ticket->session.routers.size()) {
+        self->known_.erase(service);  // the desk knows what the controller says about the login
+      }
       if (++tries.login < kLogins) {
         continue;
       }

@@ -54,7 +54,9 @@ constexpr std::array kRows{
         Errc::link_lost,
         "the router does not accept this identity's login",
         "the router does not accept this identity's login",
-        "it logs in again; if this goes on, the router has lost its controller"},
+        "the controller is asked, and it logs in again if the login has ended; if this goes on, "
+        "the "
+        "router has lost its controller, or its clock is wrong"},
     Row{Kind::no_such_service,
         {},
         Errc::no_such_service,

@@ -98,6 +98,9 @@ net::awaitable<void> RouterPool::connect_to(std::shared_ptr<RouterPool> self, Re
   if (!made) {
     reach->failure = std::move(made.error());
     reach->unreachable_until = self->loop_.now() + kUnreachableFor;
+    if (reach->failure.kind == EdgeErrorKind::login_refused) {
+      self->rest(*reach);
+    }
   } else if (self->stopped_ || login.epoch != self->login_.epoch) {
     reach->failure = {.kind = EdgeErrorKind::link_lost, .text = "the login has changed"};
     (*made)->close();
@@ -132,9 +135,23 @@ void RouterPool::lost(Reach& reach, const Channel* channel, const EdgeError& err
   }
   loss_ = true;
   maker_->book->error(reach.router, error.text);
-  if (error.kind == EdgeErrorKind::login_refused) {
-    maker_->desk->login_refused(token);
+  if (error.kind != EdgeErrorKind::login_refused) {
+    reach.refusals = 0;  // it had taken the login
+    return;
   }
+  reach.failure = error;
+  rest(reach);
+  maker_->desk->login_refused(reach.router, token);
+}
+
+// A login that is new may not have reached the router yet: after the first refusal it is tried
+// again at once.
+void RouterPool::rest(Reach& reach) {
+  const unsigned before = reach.refusals++;
+  const auto pause = before == 0
+                         ? std::chrono::seconds(0)
+                         : std::min(kRefusedFor * (1 << std::min(before - 1, 6U)), kLongestRefusal);
+  reach.unreachable_until = loop_.now() + pause;
 }
 
 void RouterPool::adopt(const RouterLogin& login) {
@@ -145,6 +162,7 @@ void RouterPool::adopt(const RouterLogin& login) {
   login_ = login;
   if (!renewed) {
     let_go();
+    wake();
     return;
   }
   for (const auto& [key, reach] : reaches_) {

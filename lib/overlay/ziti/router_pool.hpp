@@ -24,6 +24,9 @@ inline constexpr std::size_t kChannelsPerRouter = 2;
 inline constexpr std::size_t kCrowded = 16;
 /// A router that could not be reached is not tried again at once.
 inline constexpr std::chrono::milliseconds kUnreachableFor{200};
+/// Nor is one that has refused our login twice: for so long, twice as long each time, at most ...
+inline constexpr std::chrono::seconds kRefusedFor{1};
+inline constexpr std::chrono::seconds kLongestRefusal{60};
 
 class RouterPool final : public std::enable_shared_from_this<RouterPool> {
  public:
@@ -53,6 +56,7 @@ class RouterPool final : public std::enable_shared_from_this<RouterPool> {
     std::vector<Line> lines;
     bool connecting = false;
     EdgeError failure;
+    unsigned refusals = 0;  // of our login, one after another
     net::TimePoint unreachable_until{};
   };
   using ReachPtr = std::shared_ptr<Reach>;
@@ -62,6 +66,7 @@ class RouterPool final : public std::enable_shared_from_this<RouterPool> {
   void connect(const ReachPtr& reach);
   static net::awaitable<void> connect_to(std::shared_ptr<RouterPool> self, ReachPtr reach,
                                          RouterLogin login);
+  void rest(Reach& reach);
   void take(const ReachPtr& reach, std::shared_ptr<Channel> channel, const RouterLogin& login);
   void lost(Reach& reach, const Channel* channel, const EdgeError& error, const std::string& token);
   void let_go();

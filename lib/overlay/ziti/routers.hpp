@@ -13,4 +13,9 @@ struct Router {
   bool operator==(const Router&) const = default;
 };
 
+/// For maps.
+inline std::string key_of(const Router& router) {
+  return router.name + "\n" + net::to_string(router.endpoint);
+}
+
 }  // namespace simplon::overlay::ziti

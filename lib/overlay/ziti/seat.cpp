@@ -166,7 +166,7 @@ void Seat::told(const Ended& ended, const Place& place) {
     return;
   }
   if (error.kind == EdgeErrorKind::login_refused) {
-    maker.desk->login_refused(place.ticket.login.token);
+    maker.desk->login_refused(place.router, place.ticket.login.token);
   } else if (error.new_session || error.kind == EdgeErrorKind::invalid_session) {
     maker.desk->session_refused(place.ticket, SessionType::bind);
   }

@@ -169,14 +169,19 @@ TEST_F(ZitiControllerTest, ALoginIsKeptAliveAndNoticedWhenItEnds) {
       loop, [&] { return controller->login() && controller->login()->token != first->token; }));
 }
 
-TEST_F(ZitiControllerTest, ARouterThatRefusedTheLoginHasItMadeAgain) {
+TEST_F(ZitiControllerTest, ALoginThatARouterRefusedIsMadeAgainOnlyIfTheControllerDoesNotKnowIt) {
   ScriptedController scripted(loop);
   const auto controller = make(scripted.identity("shop"));
   const auto first = run(loop, controller->logged_in(soon()));
-  controller->drop_login("an older one");
-  EXPECT_TRUE(controller->login());
-  controller->drop_login(first->token);
-  EXPECT_FALSE(controller->login());
+  EXPECT_FALSE(run(loop, controller->confirm_login("an older one", soon())));
+  EXPECT_TRUE(run(loop, controller->confirm_login(first->token, soon())));
+  EXPECT_EQ(controller->login()->token, first->token);
+  // No answer is no refusal.
+  scripted.script = [](const RestCall&) { return RestReply{.status = 503}; };
+  EXPECT_TRUE(run(loop, controller->confirm_login(first->token, soon())));
+  scripted.script = nullptr;
+  scripted.forget();
+  EXPECT_FALSE(run(loop, controller->confirm_login(first->token, soon())));
   EXPECT_NE(run(loop, controller->logged_in(soon()))->token, first->token);
 }
 

@@ -149,6 +149,52 @@ TEST_F(ZitiNetworkTest, AControllerMayForgetEverything) {
   EXPECT_TRUE(answers());
 }
 
+TEST_F(ZitiNetworkTest, OneRouterThatRefusesAGoodLoginIsLeftAlone) {
+  begin({"router-1", "router-2"});
+  const auto web = host_echo();
+  int shown = 0;
+  scripted->router_script = [&](ziti::test::ScriptedLink& from, const ziti::FrameView& frame) {
+    if (frame.content() == ziti::content::kHello) {
+      auto& refused = scripted->fabric.faults.refused_logins;
+      refused.clear();
+      if (from.router() == "router-2") {
+        refused.emplace(frame.string(ziti::header::kSessionToken));
+        ++shown;
+      }
+    }
+    return false;
+  };
+  ASSERT_TRUE(pass_until([&] { return scripted->fabric.terminators("web") == 2; }));
+  const int logins = scripted->controller.count("POST /edge/client/v1/authenticate");
+  scripted->fabric.drop_router("router-2");
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(answers());
+    pass(seconds(1));
+  }
+  EXPECT_EQ(scripted->controller.count("POST /edge/client/v1/authenticate"), logins);
+  EXPECT_GE(shown, 2);
+  EXPECT_LE(shown, 30);
+  EXPECT_LE(scripted->controller.count("GET /edge/client/v1/current-api-session"), 16);
+  EXPECT_EQ(scripted->fabric.terminators("web"), 1U);
+  // It is taken again as soon as it takes us.
+  scripted->router_script = nullptr;
+  scripted->fabric.faults.refused_logins.clear();
+  EXPECT_TRUE(pass_until([&] { return scripted->fabric.terminators("web") == 2; }));
+}
+
+TEST_F(ZitiNetworkTest, WhereOnlyARefusingRouterIsADialSaysSo) {
+  begin();
+  ASSERT_TRUE(pass_until([&] { return !scripted->controller.logins.empty(); }));
+  for (const auto& [token, name] : scripted->controller.logins) {
+    scripted->fabric.faults.refused_logins.insert(token);
+  }
+  const auto refused = dial_web();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().failure.code, Errc::link_lost);
+  EXPECT_THAT(refused.error().failure.detail, HasSubstr("does not accept this identity's login"));
+  EXPECT_EQ(scripted->controller.count("POST /edge/client/v1/authenticate"), 2);
+}
+
 TEST_F(ZitiNetworkTest, ALoginThatEndedIsNotShownToARouterAgain) {
   begin();
   const auto web = host_echo();
