@@ -164,7 +164,8 @@ net::awaitable<bool> Exchange::send(const Destination& to) {
                   .policy = policy_,
                   .client = connection_.who,
                   .via = via_,
-                  .upstream_authority = upstream_.authority});
+                  .upstream_authority = upstream_.authority,
+                  .references = references_ ? &*references_ : nullptr});
   sent_ = true;
   if (body_) {
     co_return co_await send_with_body();

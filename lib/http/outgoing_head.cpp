@@ -34,7 +34,7 @@ void append_response_field(std::string& out, const Field& field, const Reference
 }  // namespace
 
 void append_request(std::string& out, const RequestHead& head, const Dispatch& dispatch) {
-  const auto& [framing, to, policy, client, via, upstream_authority] = dispatch;
+  const auto& [framing, to, policy, client, via, upstream_authority, references] = dispatch;
   out.append(head.method).append(" ").append(to.target).append(" HTTP/1.1\r\n");
   std::string_view host = to.authority.empty() ? upstream_authority : to.authority;
   if (policy.host_header) {
@@ -43,7 +43,6 @@ void append_request(std::string& out, const RequestHead& head, const Dispatch& d
   append_field(out, "Host", host);
 
   const ConnectionOptions options(head.fields);
-  const auto references = references_of(head, to, policy);
   for (const Field field : head.fields) {
     if (field.id == Name::host || field.id == Name::content_length || is_hop_by_hop(field.id) ||
         options.names(field.name) || !passes(field, client.forwarding) ||
@@ -66,7 +65,7 @@ void append_request(std::string& out, const RequestHead& head, const Dispatch& d
       }
       continue;
     }
-    if (references && (field.id == Name::origin || field.id == Name::referer)) {
+    if (references != nullptr && (field.id == Name::origin || field.id == Name::referer)) {
       append_field(out, field.name, references->towards_target(field.value));
       continue;
     }

@@ -21,8 +21,9 @@ struct Dispatch {
   const Destination& to;
   const Policy& policy;
   const Client& client;
-  std::string_view via;                 ///< our pseudonym on this way; empty: none is written
-  std::string_view upstream_authority;  ///< fills a missing Host
+  std::string_view via;                    ///< our pseudonym on this way; empty: none is written
+  std::string_view upstream_authority;     ///< fills a missing Host
+  const References* references = nullptr;  ///< null: they stay as they are
 };
 
 /// Always HTTP/1.1.
