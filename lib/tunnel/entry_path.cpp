@@ -135,6 +135,12 @@ class ServiceEnds final : public http::Ends {
 // How long a client of a full tunnel gets for its request, and then to read the answer.
 constexpr std::chrono::seconds kTurnAwayTime{1};
 
+std::shared_ptr<const http::Policy> policy_for_turned_away(const http::Policy& of_tunnel) {
+  auto policy = std::make_shared<http::Policy>(of_tunnel);
+  policy->timeouts.head = policy->timeouts.linger = kTurnAwayTime;
+  return policy;
+}
+
 // The ends of a connection for which there is no place: the first request is told so, and is the
 // last.
 class NoPlace final : public http::Ends {
@@ -156,7 +162,11 @@ class NoPlace final : public http::Ends {
     co_return std::unexpected(failure());
   }
   void release(const std::string& /*route*/, http::Upstream /*upstream*/) override {}
-  void finished(const Outcome& outcome) override { path_->traffic().count_request(outcome); }
+  void finished(const Outcome& outcome) override {
+    Outcome counted = outcome;
+    counted.refused = outcome.status != kTooMany;  // that it was when the connection came
+    path_->traffic().count_request(counted);
+  }
 
  private:
   base::Failure failure() {
@@ -186,6 +196,7 @@ EntryPath::EntryPath(TunnelPtr tunnel, std::shared_ptr<OverlayLink> link,
       link_(std::move(link)),
       traffic_(std::move(traffic)),
       policy_(std::make_shared<const http::Policy>(policy_of(*tunnel_))),
+      turn_away_policy_(policy_for_turned_away(*policy_)),
       trusted_(trusted_proxies(tunnel_->spec)),
       client_limit_(client_limit(tunnel_->spec)) {}
 
@@ -214,6 +225,7 @@ void EntryPath::take(Lane& lane, net::Accepted accepted) {
   auto here = place ? traffic_->admit(lane, client, std::move(*place)) : nullptr;
   if (here == nullptr) {
     traffic_->count_failure();
+    traffic_->count_refusal(kTooMany);
     here = raw ? nullptr : traffic_->turn_away(lane, client);
     if (here != nullptr) {
       net::spawn(lane.loop, "entry's client too many",
@@ -319,13 +331,11 @@ net::awaitable<void> EntryPath::turn_away(std::shared_ptr<EntryPath> self,
                                           std::unique_ptr<Connection> /*here*/,
                                           net::StreamPtr client, std::string id,
                                           std::string detail) {
-  auto policy = std::make_shared<http::Policy>(*self->policy_);
-  policy->timeouts.head = policy->timeouts.linger = kTurnAwayTime;
   auto drain = std::make_shared<http::Drain>();
   auto ends = std::make_shared<NoPlace>(self, drain, std::move(detail));
   http::Client nobody;  // nothing is forwarded
-  co_await http::serve(std::move(client), std::move(ends), std::move(policy), std::move(nobody),
-                       std::move(id), std::move(drain));
+  co_await http::serve(std::move(client), std::move(ends), self->turn_away_policy_,
+                       std::move(nobody), std::move(id), std::move(drain));
 }
 
 net::awaitable<void> EntryPath::pass(std::shared_ptr<EntryPath> self,

@@ -60,6 +60,7 @@ class EntryPath final : public std::enable_shared_from_this<EntryPath> {
   const std::shared_ptr<OverlayLink> link_;
   const std::shared_ptr<Traffic> traffic_;
   const std::shared_ptr<const http::Policy> policy_;
+  const std::shared_ptr<const http::Policy> turn_away_policy_;
   const std::vector<net::AddressRange> trusted_;
   const std::optional<std::uint64_t> client_limit_;
 };

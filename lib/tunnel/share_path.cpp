@@ -57,6 +57,7 @@ void SharePath::take(std::unique_ptr<overlay::Inbound> inbound) {
   auto here = place ? traffic_->admit(*lane, inbound->stream(), std::move(*place)) : nullptr;
   if (here == nullptr) {
     traffic_->count_failure();
+    traffic_->count_refusal(kTooMany);  // the entry tells it
     inbound->reject({.failure = {.hop = base::Hop::share,
                                  .code = Errc::limit_exceeded,
                                  .detail = std::string(place ? "the share has" : "this agent has") +

@@ -48,7 +48,8 @@ struct Counters {
   std::uint64_t failures = 0;   ///< requests and connections that this agent could not pass on
   std::uint64_t bytes_in = 0;   ///< towards the target
   std::uint64_t bytes_out = 0;  ///< towards the client
-  std::map<int, std::uint64_t> refused{};  ///< requests that this agent answered itself, by status
+  std::map<int, std::uint64_t>
+      refused{};  ///< requests and connections that this agent refused, by status
 };
 
 struct Status {

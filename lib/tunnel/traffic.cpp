@@ -53,9 +53,13 @@ void Traffic::count_request(const http::Ends::Outcome& outcome) {
   bytes_in_.fetch_add(outcome.bytes_in, std::memory_order_relaxed);
   bytes_out_.fetch_add(outcome.bytes_out, std::memory_order_relaxed);
   if (outcome.refused) {
-    const std::scoped_lock lock(refused_mutex_);
-    ++refused_[outcome.status];
+    count_refusal(outcome.status);
   }
+}
+
+void Traffic::count_refusal(int status) {
+  const std::scoped_lock lock(refused_mutex_);
+  ++refused_[status];
 }
 
 std::unique_ptr<Connection> Traffic::admit(Lane& lane, net::StreamPtr client, ClientPlace place) {

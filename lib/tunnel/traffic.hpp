@@ -28,6 +28,9 @@ namespace simplon::tunnel {
 /// Clients of a full tunnel that are told so at the same time; more are just closed.
 inline constexpr int kMaxTurnedAway = 64;
 
+/// The status under which a connection too many is counted, also where it was not told.
+inline constexpr int kTooMany = 503;
+
 /// A tunnel's part on one loop.
 struct Lane {
   explicit Lane(net::Loop& on) : loop(on), idle(on) {}
@@ -67,6 +70,7 @@ class Traffic : public std::enable_shared_from_this<Traffic> {
   ClientPlaces& client_places() { return *client_places_; }
   void count_failure() { failures_.fetch_add(1, std::memory_order_relaxed); }
   void count_request(const http::Ends::Outcome& outcome);
+  void count_refusal(int status);
   const std::shared_ptr<net::SpliceCounters>& spliced() const { return spliced_; }
 
   /// Passed on to TrafficEvents when it differs from the last one.

@@ -83,6 +83,43 @@ TEST_F(Behaviour20, NoAgentHasTheLastPlaceOfAShareThatHasTwo) {
   EXPECT_THAT(Client(loop_, address(of_another)).get("/", "a"), StartsWith("HTTP/1.1 200"));
 }
 
+TEST_F(Behaviour20, AConnectionTooManyIsCountedWhetherOrNotItIsTold) {
+  Origin origin(loop_, greeter());
+  Share spec{.service = "demo", .overlay = {}, .target = origin.target("tcp")};
+  spec.http.limits = {.connections = 3, .connections_per_client = 2};
+  ready(host_, create(host_, {.name = "demo", .spec = spec}));
+  const auto refused = [](Supervisor& at, const std::string& name) {
+    return at.status(name)->counters.refused[503];
+  };
+  const auto entry = [&](const std::string& name, Protocol protocol) {
+    Access access{.service = "demo", .overlay = {}, .listen = {}, .protocol = protocol};
+    access.http.limits.connections = 1;
+    return ready(guest_, create(guest_, {.name = name, .spec = access}));
+  };
+  const TunnelPtr raw = entry("raw", Protocol::tcp);
+  Client first(loop_, address(raw));
+  EXPECT_THAT(first.until("hello"), HasSubstr("hello"));
+  EXPECT_FALSE(Client(loop_, address(raw)).ended()) << "reset: raw bytes have no words for it";
+  EXPECT_EQ(refused(guest_, "raw"), 1U);
+  // 64 are told, if they ask; the rest is closed.
+  const TunnelPtr told = entry("told", Protocol::http);
+  Client second(loop_, address(told));
+  second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(until([&] { return host_.status("demo")->counters.open_connections == 2; }));
+  std::vector<std::unique_ptr<Client>> more;
+  for (int i = 0; i < 66; ++i) {
+    more.push_back(std::make_unique<Client>(loop_, address(told)));
+  }
+  EXPECT_TRUE(until([&] { return refused(guest_, "told") == 66; }));
+  EXPECT_THAT(more.front()->get("/", "a"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(refused(guest_, "told"), 66U) << "once";
+  // And at the share, whose entry tells it.
+  const TunnelPtr third = access("demo");
+  EXPECT_THAT(Client(loop_, address(third)).get("/", "a"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(refused(guest_, "demo-access"), 1U);
+  EXPECT_EQ(refused(host_, "demo"), 1U);
+}
+
 TEST_F(Behaviour62, AWebsocketThatIsIdleForAnHourIsAlive) {
   Origin origin(loop_, http_origin());
   share("demo", origin.target("http"));

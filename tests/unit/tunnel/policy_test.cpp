@@ -66,7 +66,7 @@ TEST_F(PolicyTest, AClientTooManyThatSaysNothingIsClosedSoon) {
   EXPECT_TRUE(until([&] { return guest_.status("demo-access")->counters.failures == 1; }));
   clock_.advance(std::chrono::milliseconds(1001));
   EXPECT_TRUE(second.ended());
-  EXPECT_EQ(refused(guest_, "demo-access", 503), 0U);
+  EXPECT_EQ(refused(guest_, "demo-access", 503), 1U);
 }
 
 TEST_F(PolicyTest, OnlySoManyAreTurnedAwayAtOnceAndTheRestIsClosed) {
