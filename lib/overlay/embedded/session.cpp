@@ -27,6 +27,7 @@ SessionCore::SessionCore(net::StreamPtr transport, SessionRole role, SessionOpti
       max_unacknowledged_(options.max_unacknowledged),
       budget_(options.budget ? std::move(options.budget) : std::make_shared<MemoryBudget>()),
       handlers_(std::make_shared<Handlers>(std::move(handlers))),
+      reader_timer_(loop()),
       next_id_(role == SessionRole::client ? 1 : 2),
       linger_timer_(loop()),
       idle_since_(loop().now()),
@@ -135,12 +136,53 @@ bool SessionCore::shed() {
   if (fullest == nullptr) {
     return false;
   }
-  budget_->count_shed();
-  fullest->drop_unread();
-  fullest->received_fin_ = false;  // the bytes before the end are gone: this is no clean end
-  fullest->fail(Errc::memory);
-  send_reset(*fullest, to_wire(Errc::memory));
+  give_up(*fullest);
   return true;
+}
+
+void SessionCore::give_up(SessionStream& stream) {
+  budget_->count_shed();
+  stream.drop_unread();
+  stream.received_fin_ = false;  // the bytes before the end are gone: this is no clean end
+  stream.fail(Errc::memory);
+  send_reset(stream, to_wire(Errc::memory));
+}
+
+void SessionCore::watch_reader(SessionStream& stream) {
+  swollen_.emplace(&stream, Reading{.since = loop().now(), .taken = stream.taken_});
+  if (!reader_timer_.armed()) {
+    reader_timer_.arm(loop().now() + kStalledReader, [this] {
+      const auto keep = shared_from_this();
+      check_readers();
+    });
+  }
+}
+
+// Credit cannot be called back: of a reader that stands still on much of it nothing can be had but
+// the stream.
+void SessionCore::check_readers() {
+  const net::TimePoint now = loop().now();
+  std::vector<SessionStream*> standing;
+  net::TimePoint next = net::TimePoint::max();
+  for (auto& [stream, reading] : swollen_) {
+    if (now - reading.since >= kStalledReader) {
+      if (stream->taken_ - reading.taken < kStalledProgress) {
+        standing.push_back(stream);
+        continue;
+      }
+      reading = {.since = now, .taken = stream->taken_};
+    }
+    next = std::min(next, reading.since + kStalledReader);
+  }
+  for (SessionStream* const stream : standing) {
+    give_up(*stream);
+  }
+  if (next != net::TimePoint::max()) {
+    reader_timer_.arm(next, [this] {
+      const auto keep = shared_from_this();
+      check_readers();
+    });
+  }
 }
 
 SessionCore::Table::iterator SessionCore::erase(Table::iterator at) {

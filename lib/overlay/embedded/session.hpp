@@ -28,6 +28,16 @@ inline constexpr std::uint32_t kInitialWindow = 64 * 1024;
 inline constexpr std::uint32_t kYamuxWindow = 256 * 1024;
 inline constexpr std::uint32_t kMaxWindow = 16 * 1024 * 1024;
 
+/// What a reader that stands still may hold for good: less than 2 MiB with all that is around it.
+inline constexpr std::uint32_t kStalledWindow = 1536 * 1024;
+/// Of a larger window, which only a long and fast link needs, a reader has to go on taking bytes:
+/// so many in this time, or its stream is reset (memory) while it holds more than kStalledWindow.
+/// As long as web servers wait for a client that reads nothing.
+inline constexpr std::chrono::seconds kStalledReader{60};
+inline constexpr std::uint32_t kStalledProgress = 256 * 1024;
+/// Credit of such a window is returned in small steps, so that almost all of it is under way.
+inline constexpr std::uint32_t kCreditStep = 256 * 1024;
+
 /// A burst of so many clients is taken at once.
 inline constexpr std::size_t kMaxHeldOpens = 4096;
 

@@ -33,6 +33,9 @@ inline constexpr int kReadsPerTurn = 4;
 /// Windows grow to this many bandwidth-delay products: a window is returned in halves, and the
 /// round trip of an idle link, which is what pings see, is shorter than that of a busy one.
 inline constexpr double kWindowsPerDelay = 8;
+/// Beyond kStalledWindow, where a reader that stops costs more than it should, they grow to so many
+/// products, measured over whole round trips, and shrink again when the reader is slower.
+inline constexpr double kLongWindows = 2;
 /// Up to here windows grow on any link; beyond, to what one of 10 Gbit/s holds.
 inline constexpr double kModestWindow = 512 * 1024;
 inline constexpr double kFastestLink = 1.25;  // bytes per nanosecond
@@ -89,6 +92,13 @@ class SessionCore final : public Session,
   void forget_unread(SessionStream& stream) { unread_.erase(&stream); }
   /// By how much a window may grow whose reader took `drained` bytes in `elapsed`.
   std::uint32_t growth(std::uint32_t window, std::uint32_t drained, net::Duration elapsed);
+  /// The same of a window beyond kStalledWindow; less than zero: by how much it has to shrink.
+  /// Nothing before a round trip is over.
+  std::optional<std::int64_t> long_growth(std::uint32_t window, std::uint64_t drained,
+                                          net::Duration elapsed);
+  /// The stream holds more than kStalledWindow for its reader, or does no more.
+  void watch_reader(SessionStream& stream);
+  void unwatch_reader(SessionStream& stream) { swollen_.erase(&stream); }
   MemoryBudget& budget() { return *budget_; }
 
  private:
@@ -101,6 +111,8 @@ class SessionCore final : public Session,
 
   void ready(net::Event event, std::error_code error) override;
   bool shed() override;
+  void give_up(SessionStream& stream);
+  void check_readers();
 
   // session_receive.cpp
   void read_transport();
@@ -155,6 +167,12 @@ class SessionCore final : public Session,
 
   Table streams_;
   std::unordered_set<SessionStream*> unread_;
+  struct Reading {
+    net::TimePoint since;
+    std::uint64_t taken;  // by then
+  };
+  std::unordered_map<SessionStream*, Reading> swollen_;
+  net::Timer reader_timer_;
   std::uint32_t next_id_;
   std::size_t unacknowledged_ = 0;
   std::deque<HeldOpen> held_;  // in the order of their numbers; not all exist any more
@@ -224,6 +242,7 @@ class SessionStream final : public net::Stream {
   /// The same, by failure. Bytes that came before the peer's FIN stay readable.
   void fail(std::error_code why);
   void consumed(std::size_t count);
+  std::int64_t resize(net::TimePoint now);
   void drop_unread();
   void account(std::size_t before);
 
@@ -231,6 +250,7 @@ class SessionStream final : public net::Stream {
   const std::uint32_t id_;
   bool attached_ = true;   // the table knows this object
   bool listed_ = false;    // among the session's unread streams
+  bool swollen_ = false;   // among those whose readers are watched
   bool flushing_ = false;  // among those that wait for a flush
   bool sent_fin_ = false;
   bool received_fin_ = false;
@@ -251,6 +271,9 @@ class SessionStream final : public net::Stream {
   std::uint32_t drained_ = 0;  // read, not given back yet
   std::uint32_t promised_ = 0;
   net::TimePoint last_grant_;
+  net::TimePoint round_start_;
+  std::uint64_t round_bytes_ = 0;  // granted since then
+  std::uint64_t taken_ = 0;        // read, since ever
 };
 
 }  // namespace simplon::overlay

@@ -270,9 +270,12 @@ void SessionCore::apply_fin(std::uint32_t id) {
 }
 
 // Grows towards a few times what the link can hold of this stream's speed, doubling at most.
+//
+// However far, a reader that stops then holds the window, and what was granted cannot be called
+// back. So this leads to kStalledWindow only.
 std::uint32_t SessionCore::growth(std::uint32_t window, std::uint32_t drained,
                                   net::Duration elapsed) {
-  if (!stats_.rtt || window >= kMaxWindow) {
+  if (!stats_.rtt || window >= kStalledWindow) {
     return 0;
   }
   const auto rtt = static_cast<double>(stats_.rtt->count());
@@ -281,13 +284,34 @@ std::uint32_t SessionCore::growth(std::uint32_t window, std::uint32_t drained,
   // What empties at once into a socket's buffer says little about the link, and the whole window is
   // what a reader that stops then costs.
   const double target = std::min(measured, std::max<double>(kModestWindow, kFastestLink * rtt));
-  const std::uint32_t most = std::min(window, kMaxWindow - window);
+  const std::uint32_t most = std::min(window, kStalledWindow - window);
   if (target <= window) {
     return 0;
   }
   const auto more =
       static_cast<std::uint32_t>(std::min<double>(target - static_cast<double>(window), most));
   return budget_->promise(more) ? more : 0;
+}
+
+// No more than the link was seen to hold: bytes that arrive in a burst say nothing about that,
+// whole round trips do.
+std::optional<std::int64_t> SessionCore::long_growth(std::uint32_t window, std::uint64_t drained,
+                                                     net::Duration elapsed) {
+  if (!stats_.rtt || elapsed < *stats_.rtt || elapsed.count() == 0) {
+    return std::nullopt;
+  }
+  const auto rtt = static_cast<double>(stats_.rtt->count());
+  const double measured = static_cast<double>(drained) * rtt / static_cast<double>(elapsed.count());
+  const double size = window;
+  const double target = std::clamp(std::min(kLongWindows * measured, kFastestLink * rtt),
+                                   static_cast<double>(kStalledWindow),
+                                   std::min(2 * size, static_cast<double>(kMaxWindow)));
+  if (target > size) {
+    const auto more = static_cast<std::uint32_t>(target - size);
+    return budget_->promise(more) ? more : 0;
+  }
+  // One round is a bad witness of the exact speed.
+  return kLongWindows * measured < size / 2 ? static_cast<std::int64_t>(target - size) : 0;
 }
 
 }  // namespace simplon::overlay

@@ -16,7 +16,8 @@ SessionStream::SessionStream(std::shared_ptr<SessionCore> session, std::uint32_t
       send_window_(send_window),
       window_(receive_window),
       credit_(receive_window),
-      last_grant_(loop().now()) {}
+      last_grant_(loop().now()),
+      round_start_(last_grant_) {}
 
 SessionStream::~SessionStream() {
   session_->forget_flush(*this);
@@ -198,22 +199,46 @@ void SessionStream::fail(std::error_code why) {
   }
 }
 
-// Credit goes back in halves of the window. A window that its reader empties faster than a few
-// round trips is what limits the stream: then it grows.
+// Credit goes back in halves of the window, or in steps of a large one.
 void SessionStream::consumed(std::size_t count) {
+  taken_ += count;
   drained_ += static_cast<std::uint32_t>(count);
-  if (!attached_ || received_fin_ || drained_ < window_ / 2) {
+  const std::uint32_t step = window_ > kStalledWindow ? kCreditStep : window_ / 2;
+  if (!attached_ || received_fin_ || drained_ < step) {
     return;
   }
   const net::TimePoint now = loop().now();
-  const std::uint32_t more = session_->growth(window_, drained_, now - last_grant_);
-  const std::uint32_t grant = drained_ + more;
-  promised_ += more;
-  window_ += more;
+  const auto grant = static_cast<std::uint32_t>(drained_ + resize(now));
   credit_ += grant;
   drained_ = 0;
   last_grant_ = now;
-  session_->send_credit(id_, grant);
+  if (grant != 0) {
+    session_->send_credit(id_, grant);
+  }
+}
+
+// A window that its reader empties faster than a few round trips is what limits the stream: then it
+// grows. A large one whose reader has become slow shrinks, by credit that is not given back.
+std::int64_t SessionStream::resize(net::TimePoint now) {
+  round_bytes_ += drained_;
+  std::int64_t change = 0;
+  if (window_ < kStalledWindow) {
+    change = session_->growth(window_, drained_, now - last_grant_);
+  } else {
+    const auto wanted = session_->long_growth(window_, round_bytes_, now - round_start_);
+    if (!wanted) {
+      return 0;
+    }
+    change = std::max(*wanted, -static_cast<std::int64_t>(std::min(drained_, promised_)));
+  }
+  round_start_ = now;
+  round_bytes_ = 0;
+  if (change < 0) {
+    session_->budget().unpromise(static_cast<std::size_t>(-change));
+  }
+  promised_ = static_cast<std::uint32_t>(promised_ + change);
+  window_ = static_cast<std::uint32_t>(window_ + change);
+  return change;
 }
 
 void SessionStream::drop_unread() {
@@ -231,6 +256,14 @@ void SessionStream::account(std::size_t before) {
   }
   if (queue_.empty() && std::exchange(listed_, false)) {
     session_->forget_unread(*this);
+  }
+  const bool swollen = queue_.size() > kStalledWindow;
+  if (swollen != std::exchange(swollen_, swollen)) {
+    if (swollen) {
+      session_->watch_reader(*this);
+    } else {
+      session_->unwatch_reader(*this);
+    }
   }
 }
 
