@@ -60,7 +60,8 @@ Controller::Impl::Impl(net::Loop& on, Options given, std::vector<ControllerSite>
       changed_(on),
       wake_(on),
       listed_(on),
-      made_(on) {
+      made_(on),
+      asked_(on) {
   at_ = randombytes_uniform(static_cast<std::uint32_t>(sites_.size()));
 }
 
@@ -85,7 +86,7 @@ void Controller::Impl::end() {
                log_out(std::move(last), login->session, loop.now() + kLogoutTimeout));
     login.reset();
   }
-  for (Signal* const signal : {&changed_, &wake_, &listed_, &made_}) {
+  for (Signal* const signal : {&changed_, &wake_, &listed_, &made_, &asked_}) {
     signal->notify();
   }
 }

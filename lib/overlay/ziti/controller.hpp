@@ -88,7 +88,8 @@ class Controller {
   net::awaitable<std::expected<ServiceSession, base::Failure>> session(std::string service_id,
                                                                        SessionType type,
                                                                        net::TimePoint deadline);
-  /// The current routers of a session; asks the controller, because routers come and go.
+  /// The current routers of a session; asks the controller, because routers come and go, but once
+  /// for all who ask at the same time, and no more than once in a second.
   net::awaitable<std::expected<std::vector<Router>, base::Failure>> routers(
       std::string service_id, SessionType type, net::TimePoint deadline);
 

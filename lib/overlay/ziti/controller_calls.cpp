@@ -261,6 +261,7 @@ net::awaitable<Controller::Impl::Outcome<ServiceSession>> Controller::Impl::make
 net::awaitable<Controller::Impl::Outcome<ServiceSession>> Controller::Impl::session(
     Self self, std::string id, SessionType type, net::TimePoint deadline) {
   const Key key{std::move(id), type};
+  const auto began = self->loop.now();
   for (;;) {
     if (auto logged = co_await logged_in(self, deadline); !logged) {
       co_return std::unexpected(std::move(logged.error()));
@@ -268,6 +269,10 @@ net::awaitable<Controller::Impl::Outcome<ServiceSession>> Controller::Impl::sess
     Kept& kept = self->sessions_[key];
     if (kept.session && !kept.session->routers.empty()) {
       co_return *kept.session;
+    }
+    if (kept.failure &&
+        (kept.failed_at >= began || self->loop.now() < kept.failed_at + kMinRefresh)) {
+      co_return std::unexpected(*kept.failure);
     }
     if (!kept.making) {
       break;
@@ -283,6 +288,11 @@ net::awaitable<Controller::Impl::Outcome<ServiceSession>> Controller::Impl::sess
     Kept& kept = self->sessions_[key];
     kept.making = false;
     kept.session.reset();
+    kept.failure.reset();
+    if (!made && made.error().code != Errc::timed_out) {
+      kept.failure = made.error();
+      kept.failed_at = self->loop.now();
+    }
     if (made) {
       kept.session = *made;
       kept.stale_id.clear();
@@ -292,9 +302,8 @@ net::awaitable<Controller::Impl::Outcome<ServiceSession>> Controller::Impl::sess
   co_return made;
 }
 
-net::awaitable<Controller::Impl::Outcome<std::vector<Router>>> Controller::Impl::routers(
-    Self self, std::string id, SessionType type, net::TimePoint deadline) {
-  const Key key{std::move(id), type};
+net::awaitable<Controller::Impl::Outcome<std::vector<Router>>> Controller::Impl::ask_routers(
+    Self self, Key key, net::TimePoint deadline) {
   const auto kept = self->sessions_.find(key);
   const bool legacy = self->login && !self->login->session.oidc;
   Call request{.target = "/services/" + url_escape(key.first) + "/edge-routers"};
@@ -307,7 +316,7 @@ net::awaitable<Controller::Impl::Outcome<std::vector<Router>>> Controller::Impl:
     if (legacy && data.error().status == 404 && again != self->sessions_.end() &&
         again->second.session) {
       const std::string token = again->second.session->token;
-      self->drop_session(key.first, type, token);
+      self->drop_session(key.first, key.second, token);
     }
     co_return std::unexpected(self->failure(data.error()));
   }
@@ -316,6 +325,37 @@ net::awaitable<Controller::Impl::Outcome<std::vector<Router>>> Controller::Impl:
   if (!found.empty() && again != self->sessions_.end() && again->second.session) {
     again->second.session->routers = found;
   }
+  co_return found;
+}
+
+net::awaitable<Controller::Impl::Outcome<std::vector<Router>>> Controller::Impl::routers(
+    Self self, std::string id, SessionType type, net::TimePoint deadline) {
+  const Key key{std::move(id), type};
+  for (;;) {
+    const auto kept = self->sessions_.find(key);
+    if (kept == self->sessions_.end()) {
+      break;  // nothing to remember an answer in
+    }
+    const bool known = kept->second.session && !kept->second.session->routers.empty();
+    const bool just_asked = self->loop.now() < kept->second.asked_at + kMinRefresh;
+    if (known && just_asked && !kept->second.asking) {
+      co_return kept->second.session->routers;
+    }
+    if (!kept->second.asking) {
+      kept->second.asking = true;
+      break;
+    }
+    if (!co_await self->asked_.changed(deadline)) {
+      co_return std::unexpected(
+          failure(Errc::timed_out, "the controller has not named the routers yet"));
+    }
+  }
+  auto found = co_await ask_routers(self, key, deadline);
+  if (const auto kept = self->sessions_.find(key); kept != self->sessions_.end()) {
+    kept->second.asking = false;
+    kept->second.asked_at = found ? self->loop.now() : net::TimePoint::min();
+  }
+  self->asked_.notify();
   co_return found;
 }
 

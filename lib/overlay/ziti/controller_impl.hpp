@@ -53,6 +53,10 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
   struct Kept {
     std::optional<ServiceSession> session;
     bool making = false;
+    std::optional<base::Failure> failure;  ///< of the last making: for all who wanted it then
+    net::TimePoint failed_at{};
+    bool asking = false;  ///< for its routers
+    net::TimePoint asked_at = net::TimePoint::min();
     std::string stale_id;  ///< of one that a router refused
   };
   using Key = std::pair<std::string, SessionType>;
@@ -87,6 +91,8 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
   static net::awaitable<std::expected<std::map<std::string, Service>, ApiError>> list(
       Self self, net::TimePoint deadline);
   static net::awaitable<void> watch(Self self);
+  static net::awaitable<Outcome<std::vector<Router>>> ask_routers(Self self, Key key,
+                                                                  net::TimePoint deadline);
   static net::awaitable<Outcome<ServiceSession>> make_session(Self self, Key key,
                                                               net::TimePoint deadline);
   void take_services(std::map<std::string, Service> services);
@@ -102,6 +108,7 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
   Signal wake_;                              // for rest()
   Signal listed_;                            // a refresh of the services has ended
   Signal made_;                              // a session was made, or not
+  Signal asked_;                             // routers were told, or not
   std::map<std::string, Service> services_;  // by name
   bool listed_once_ = false;                 // in this login
   bool listing_ = false;

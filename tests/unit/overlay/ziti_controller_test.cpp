@@ -185,6 +185,52 @@ TEST_F(ZitiControllerTest, ALoginThatARouterRefusedIsMadeAgainOnlyIfTheControlle
   EXPECT_NE(run(loop, controller->logged_in(soon()))->token, first->token);
 }
 
+TEST_F(ZitiControllerTest, ManyWhoWantTheSameAreOneQuestion) {
+  ScriptedController scripted(loop);
+  scripted.add_service("echo");
+  const auto controller = make(scripted.identity("shop"));
+  ASSERT_TRUE(run(loop, controller->logged_in(soon())));
+  scripted.script = [&](const RestCall& call) -> std::optional<RestReply> {
+    return call.method == "POST" && call.path().ends_with("/sessions")
+               ? std::optional(refusal(404, "NO_EDGE_ROUTERS_AVAILABLE"))
+               : std::nullopt;
+  };
+  std::vector<std::shared_ptr<std::optional<std::expected<ServiceSession, base::Failure>>>> asked;
+  for (int i = 0; i < 20; ++i) {
+    asked.push_back(
+        net::test::start(loop, controller->session("id-echo", SessionType::dial, soon())));
+  }
+  ASSERT_TRUE(run_until(loop, [&] {
+    return std::ranges::all_of(asked, [](const auto& one) { return one->has_value(); });
+  }));
+  for (const auto& one : asked) {
+    EXPECT_FALSE(**one);
+  }
+  EXPECT_LE(scripted.count("POST /edge/client/v1/sessions"), 4);
+  scripted.script = nullptr;
+  scripted.routers = {{.name = "r1", .endpoint = {.host = "127.0.0.1", .port = 3022}}};
+  ASSERT_TRUE(run_until(loop, [&] {
+    return run(loop, controller->session("id-echo", SessionType::dial, soon())).has_value();
+  }));
+  std::vector<std::shared_ptr<std::optional<std::expected<std::vector<Router>, base::Failure>>>>
+      named;
+  for (int i = 0; i < 20; ++i) {
+    named.push_back(
+        net::test::start(loop, controller->routers("id-echo", SessionType::dial, soon())));
+  }
+  ASSERT_TRUE(run_until(loop, [&] {
+    return std::ranges::all_of(named, [](const auto& one) { return one->has_value(); });
+  }));
+  for (const auto& one : named) {
+    EXPECT_TRUE(**one);
+  }
+  int questions = 0;
+  for (const auto& [what, times] : scripted.calls) {
+    questions += what.starts_with("GET /edge/client/v1/sessions/") ? times : 0;
+  }
+  EXPECT_EQ(questions, 1);
+}
+
 TEST_F(ZitiControllerTest, AChangeOfServicesIsNoticed) {
   ScriptedController scripted(loop);
   scripted.add_service("echo");
