@@ -16,6 +16,10 @@ using Kind = EdgeErrorKind;
 
 // Before what the network calls a passing trouble is tried once more.
 constexpr std::chrono::milliseconds kAgain{250};
+// How long a dial whose channel was lost lets the controller speak first.
+constexpr std::chrono::milliseconds kControllerFirst{250};
+// How long one that reached no router waits to hear of others.
+constexpr std::chrono::seconds kOtherRouters{5};
 // A question in the background.
 constexpr std::chrono::seconds kAskDeadline{30};
 
@@ -67,15 +71,15 @@ net::awaitable<std::expected<Dialed, Refusal>> Dialing::dial(std::shared_ptr<Dia
                            .detail = "the deadline passed before the dial"}};
   Tries tries;
   // A channel ends with its login, too: the controller says so at once, where a router that is
-  // shown an old one takes five seconds.
-  bool fresh = self->pool_->take_loss();
+  // shown an old one takes five seconds. But a controller that is silent keeps nobody waiting.
+  net::Duration patience = self->pool_->take_loss() ? kControllerFirst : net::Duration::zero();
   std::vector<Router> lost;
   while (self->loop_.now() < options.deadline) {
     if (self->stopped_) {
       co_return refused_with(given_up());
     }
-    auto ticket =
-        co_await Dialing::ticket(self, service, std::exchange(fresh, false), options.deadline);
+    auto ticket = co_await Dialing::ticket(
+        self, service, std::exchange(patience, net::Duration::zero()), options.deadline);
     if (!ticket) {
       co_return refused_with(typed(std::move(ticket.error())));
     }
@@ -87,10 +91,14 @@ net::awaitable<std::expected<Dialed, Refusal>> Dialing::dial(std::shared_ptr<Dia
       routers = ticket->session.routers;
     }
     const auto channel = co_await RouterPool::channel(self->pool_, routers, options.deadline);
+    if (self->pool_->epoch() > ticket->login.epoch && ++tries.login < kLogins) {
+      self->known_.erase(service);  // logged in again meanwhile: its session is of no use
+      continue;
+    }
     if (!channel) {
       last = dial_refusal(channel.error(), service);
       if (channel.error().kind != Kind::timed_out && once(tries.routers)) {
-        fresh = true;  // the network may name others now
+        patience = kOtherRouters;  // the network may name others now
         continue;
       }
       co_return std::unexpected(std::move(last));
@@ -136,15 +144,27 @@ net::awaitable<std::expected<Dialed, Refusal>> Dialing::dial(std::shared_ptr<Dia
 }
 
 net::awaitable<ControlDesk::Answer> Dialing::ticket(std::shared_ptr<Dialing> self,
-                                                    std::string service, bool fresh,
+                                                    std::string service, net::Duration patience,
                                                     net::TimePoint deadline) {
-  const auto known = self->known_.find(service);
-  if (known != self->known_.end() && !fresh) {
-    if (self->loop_.now() >= known->second.fresh_until &&
+  auto known = self->known_.find(service);
+  const bool fresh = patience > net::Duration::zero();
+  if (known != self->known_.end()) {
+    if ((fresh || self->loop_.now() >= known->second.fresh_until) &&
         !std::exchange(known->second.asking, true)) {
       net::spawn(self->loop_, "overlay: routers of a service", ask_again(self, service));
     }
-    co_return known->second.ticket;
+    const auto until = std::min(deadline, self->loop_.now() + patience);
+    while (fresh && known != self->known_.end() && known->second.asking &&
+           self->loop_.now() < until) {
+      co_await self->asked_.changed(until);
+      known = self->known_.find(service);
+    }
+    if (known != self->known_.end()) {
+      co_return known->second.ticket;
+    }
+  }
+  if (self->stopped_) {
+    co_return std::unexpected(given_up());
   }
   auto found = co_await ControlDesk::ticket(self->desk_, self->loop_, service, SessionType::dial,
                                             fresh, deadline);
@@ -161,17 +181,16 @@ net::awaitable<ControlDesk::Answer> Dialing::ticket(std::shared_ptr<Dialing> sel
 net::awaitable<void> Dialing::ask_again(std::shared_ptr<Dialing> self, std::string service) {
   const auto found = co_await ControlDesk::ticket(
       self->desk_, self->loop_, service, SessionType::dial, true, self->loop_.now() + kAskDeadline);
-  const auto known = self->known_.find(service);
-  if (known == self->known_.end()) {
-    co_return;
+  if (const auto known = self->known_.find(service); known != self->known_.end()) {
+    known->second.asking = false;
+    known->second.fresh_until = self->loop_.now() + kKnownFor;
+    if (found) {
+      known->second.ticket = *found;
+    } else if (found.error().code != Errc::link_lost && found.error().code != Errc::timed_out) {
+      self->known_.erase(known);
+    }
   }
-  known->second.asking = false;
-  known->second.fresh_until = self->loop_.now() + kKnownFor;
-  if (found) {
-    known->second.ticket = *found;
-  } else if (found.error().code != Errc::link_lost && found.error().code != Errc::timed_out) {
-    self->known_.erase(known);
-  }
+  self->asked_.notify();
 }
 
 // Unless another dial has a newer session already.
@@ -188,14 +207,17 @@ void Dialing::adopt(const RouterLogin& login) {
     return;
   }
   pool_->adopt(login);
-  known_.clear();
+  forget();
 }
 
-void Dialing::forget() { known_.clear(); }
+void Dialing::forget() {
+  known_.clear();
+  asked_.notify();
+}
 
 void Dialing::stop() {
   stopped_ = true;
-  known_.clear();
+  forget();
   pool_->stop();
 }
 

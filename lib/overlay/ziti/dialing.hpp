@@ -22,7 +22,10 @@ inline constexpr std::chrono::seconds kKnownFor{60};
 class Dialing final : public std::enable_shared_from_this<Dialing> {
  public:
   Dialing(net::Loop& loop, std::shared_ptr<const ChannelMaker> maker)
-      : loop_(loop), desk_(maker->desk), pool_(std::make_shared<RouterPool>(loop, maker)) {}
+      : loop_(loop),
+        desk_(maker->desk),
+        pool_(std::make_shared<RouterPool>(loop, maker)),
+        asked_(loop) {}
 
   static net::awaitable<std::expected<Dialed, Refusal>> dial(std::shared_ptr<Dialing> self,
                                                              DialOptions options);
@@ -39,8 +42,10 @@ class Dialing final : public std::enable_shared_from_this<Dialing> {
     bool asking = false;
   };
 
+  /// With `patience`, what is known is asked for again, and used as it is if the controller takes
+  /// longer to answer.
   static net::awaitable<ControlDesk::Answer> ticket(std::shared_ptr<Dialing> self,
-                                                    std::string service, bool fresh,
+                                                    std::string service, net::Duration patience,
                                                     net::TimePoint deadline);
   static net::awaitable<void> ask_again(std::shared_ptr<Dialing> self, std::string service);
   void refused(const Ticket& ticket);
@@ -49,6 +54,7 @@ class Dialing final : public std::enable_shared_from_this<Dialing> {
   const std::shared_ptr<ControlDesk> desk_;
   const std::shared_ptr<RouterPool> pool_;
   std::map<std::string, Known> known_;  // by service
+  Signal asked_;                        // ask_again() has an answer
   bool stopped_ = false;
 };
 

@@ -42,6 +42,8 @@ class RouterPool final : public std::enable_shared_from_this<RouterPool> {
   /// Whether a router or the network ended a channel since the last call.
   bool take_loss() { return std::exchange(loss_, false); }
 
+  /// Of the login that channels are made with.
+  std::uint64_t epoch() const { return login_.epoch; }
   /// From now on, if it is later than what is known.
   void adopt(const RouterLogin& login);
   void stop();

@@ -182,6 +182,41 @@ TEST_F(ZitiNetworkTest, OneRouterThatRefusesAGoodLoginIsLeftAlone) {
   EXPECT_TRUE(pass_until([&] { return scripted->fabric.terminators("web") == 2; }));
 }
 
+TEST_F(ZitiNetworkTest, ASilentControllerKeepsNoDialWaiting) {
+  begin();
+  const auto web = host_echo();
+  ASSERT_TRUE(answers());
+  scripted->controller_script = [](const auto&) { return RestReply{.silent = true}; };
+  scripted->fabric.drop_router();
+  ASSERT_TRUE(pass_until([&] { return web->status().state != LinkState::up; }));
+  // The service's own place needs the controller; the dial only has to reach the router.
+  const auto began = loop.now();
+  const auto refused = dial_web();
+  EXPECT_LE(loop.now() - began, seconds(1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().failure.code, Errc::not_hosted);
+}
+
+TEST_F(ZitiNetworkTest, ManyDialsWithoutARouterAskTheControllerOnce) {
+  begin();
+  const auto web = host_echo();
+  ASSERT_TRUE(answers());
+  const std::string ask = "GET /edge/client/v1/sessions/Dial-id-web";
+  const int before = scripted->controller.count(ask);
+  scripted->stop_router("router-1");
+  ASSERT_TRUE(pass_until([&] { return bob->details().routers.at(0).channels == 0; }));
+  std::vector<Call> calls;
+  for (int i = 0; i < 50; ++i) {
+    calls.push_back(NetworkBench::begin(*bob, soon()));
+  }
+  ASSERT_TRUE(pass_until([&] {
+    return std::ranges::all_of(calls, [](const Call& call) { return call->has_value(); });
+  }));
+  EXPECT_FALSE(calls.back()->value());
+  EXPECT_GE(scripted->controller.count(ask), before + 1);
+  EXPECT_LE(scripted->controller.count(ask), before + 3);
+}
+
 TEST_F(ZitiNetworkTest, WhereOnlyARefusingRouterIsADialSaysSo) {
   begin();
   ASSERT_TRUE(pass_until([&] { return !scripted->controller.logins.empty(); }));
