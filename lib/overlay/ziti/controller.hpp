@@ -8,7 +8,6 @@
 
 #include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,7 +30,6 @@ struct Service {
   bool may_dial = false;
   bool may_bind = false;
   bool encrypted = true;
-  std::map<std::string, std::string> configs;  ///< type -> JSON text
   bool operator==(const Service&) const = default;
 };
 

@@ -80,9 +80,8 @@ net::awaitable<std::expected<std::map<std::string, Service>, ApiError>> Controll
   std::map<std::string, Service> services;
   std::size_t offset = 0;
   for (;;) {
-    Call request{
-        .target = absl::StrCat("/services?limit=", kPage, "&offset=", offset, "&configTypes=all"),
-        .whole = true};
+    Call request{.target = absl::StrCat("/services?limit=", kPage, "&offset=", offset),
+                 .whole = true};
     const auto answer = co_await call(self, std::move(request), deadline);
     if (!answer) {
       co_return std::unexpected(answer.error());
@@ -128,27 +127,30 @@ void Controller::Impl::take_services(std::map<std::string, Service> services) {
   }
 }
 
-// One list at a time; who comes meanwhile waits for its end.
-net::awaitable<Controller::Impl::Outcome<void>> Controller::Impl::refresh(Self self,
-                                                                          net::TimePoint deadline) {
-  if (self->listing_) {
-    if (!co_await self->listed_.changed(deadline)) {
-      co_return std::unexpected(
-          failure(Errc::timed_out, "the controller has not sent its services yet"));
-    }
-    co_return Outcome<void>();
-  }
-  self->listing_ = true;
-  auto listed = co_await list(self, deadline);
+// One list at a time, which is nobody's: whoever waits for it may give up before its last page, and
+// the next to come does not begin with the first again.
+net::awaitable<void> Controller::Impl::list_all(Self self) {
+  auto listed = co_await list(self, self->loop.now() + kListTimeout);
   self->listing_ = false;
   self->listed_at_ = self->loop.now();
-  const auto outcome =
-      listed ? Outcome<void>() : Outcome<void>(std::unexpected(self->failure(listed.error())));
+  self->list_failure_ = listed ? std::nullopt : std::optional(self->failure(listed.error()));
   if (listed && !self->ended_) {
     self->take_services(*std::move(listed));
   }
   self->listed_.notify();
-  co_return outcome;
+}
+
+net::awaitable<Controller::Impl::Outcome<void>> Controller::Impl::refresh(Self self,
+                                                                          net::TimePoint deadline) {
+  if (!std::exchange(self->listing_, true)) {
+    net::spawn(self->loop, "ziti: list of services", list_all(self));
+  }
+  if (!co_await self->listed_.changed(deadline)) {
+    co_return std::unexpected(
+        failure(Errc::timed_out, "the controller has not sent its services yet"));
+  }
+  co_return self->list_failure_ ? Outcome<void>(std::unexpected(*self->list_failure_))
+                                : Outcome<void>();
 }
 
 net::awaitable<Controller::Impl::Outcome<Service>> Controller::Impl::service(

@@ -90,6 +90,7 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
   static net::awaitable<Outcome<void>> refresh(Self self, net::TimePoint deadline);
   static net::awaitable<std::expected<std::map<std::string, Service>, ApiError>> list(
       Self self, net::TimePoint deadline);
+  static net::awaitable<void> list_all(Self self);
   static net::awaitable<void> watch(Self self);
   static net::awaitable<Outcome<std::vector<Router>>> ask_routers(Self self, Key key,
                                                                   net::TimePoint deadline);
@@ -112,6 +113,7 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
   std::map<std::string, Service> services_;  // by name
   bool listed_once_ = false;                 // in this login
   bool listing_ = false;
+  std::optional<base::Failure> list_failure_;
   net::TimePoint listed_at_ = net::TimePoint::min();
   std::string last_change_;  // as the controller says it
   std::map<Key, Kept> sessions_;

@@ -32,8 +32,7 @@ json about_us() {
             {"osRelease", system.release},
             {"osVersion", system.version},
             {"arch", system.machine},
-            {"hostname", system.nodename}}},
-          {"configTypes", {"all"}}};
+            {"hostname", system.nodename}}}};
 }
 
 std::string dumped(const json& object) {

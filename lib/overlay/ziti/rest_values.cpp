@@ -218,11 +218,6 @@ std::optional<Service> read_service(const json& data) {
   }
   // Encrypted unless told otherwise: the other way round would be a downgrade.
   out.encrypted = bool_at(data, "encryptionRequired").value_or(true);
-  if (const json* const configs = object_at(data, "config")) {
-    for (const auto& [type, config] : configs->items()) {
-      out.configs[type] = config.dump(-1, ' ', false, json::error_handler_t::replace);
-    }
-  }
   return out;
 }
 

@@ -185,6 +185,21 @@ TEST_F(ZitiControllerTest, ALoginThatARouterRefusedIsMadeAgainOnlyIfTheControlle
   EXPECT_NE(run(loop, controller->logged_in(soon()))->token, first->token);
 }
 
+TEST_F(ZitiControllerTest, AListOfServicesGoesOnWithoutWhoWantedIt) {
+  ScriptedController scripted(loop);
+  scripted.page_limit = 1;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    scripted.add_service(name);
+  }
+  const auto controller = make(scripted.identity("shop"));
+  ASSERT_TRUE(run(loop, controller->logged_in(soon())));
+  const auto early = run(loop, controller->service("d", loop.now()));
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().code, Errc::timed_out);
+  EXPECT_TRUE(run(loop, controller->service("d", soon())));
+  EXPECT_EQ(scripted.count("GET /edge/client/v1/services"), 4);
+}
+
 TEST_F(ZitiControllerTest, ManyWhoWantTheSameAreOneQuestion) {
   ScriptedController scripted(loop);
   scripted.add_service("echo");

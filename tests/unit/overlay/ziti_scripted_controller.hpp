@@ -265,15 +265,11 @@ class ScriptedController {
     if (service.may_bind) {
       permissions.push_back("Bind");
     }
-    json configs = json::object();
-    for (const auto& [type, config] : service.configs) {
-      configs[type] = json::parse(config, nullptr, false);
-    }
     return {{"id", service.id},
             {"name", service.name},
             {"permissions", permissions},
             {"encryptionRequired", service.encrypted},
-            {"config", configs}};
+            {"config", json::object()}};
   }
   json described_routers() const {
     json out = json::array();
