@@ -15,12 +15,12 @@
 
 namespace simplon::overlay::ziti {
 
-/// What a C peer takes without an allocation of its own, and a Go peer in one message.
-inline constexpr std::size_t kMaxMessage = 31UL * 1024;
+/// What routers do for a message costs more than its bytes; this is what our tunnels read at once.
+inline constexpr std::size_t kMaxMessage = 64UL * 1024;
 /// Bytes that wait for the transport before circuits have to wait.
 inline constexpr std::size_t kSendQueue = 128UL * 1024;
-/// What one circuit may add in one turn: whole messages.
-inline constexpr std::size_t kCircuitTurn = 2 * kMaxMessage;
+/// What one circuit may add in one turn: a whole message.
+inline constexpr std::size_t kCircuitTurn = kMaxMessage;
 /// A router that provokes more control frames than this without reading them is cut off.
 inline constexpr std::size_t kControlQueue = 1024UL * 1024;
 inline constexpr std::size_t kMaxPending = 1024;

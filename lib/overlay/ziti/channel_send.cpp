@@ -60,11 +60,13 @@ std::size_t ChannelCore::take(CircuitStream& stream, std::span<const net::Buffer
   for (const net::Buffer& piece : from) {
     wanted += piece.size();
   }
-  const std::size_t count = std::min(wanted, kCircuitTurn - stream.turn_bytes_);
+  const std::size_t count =
+      stream.window_.room(std::min(wanted, kCircuitTurn - stream.turn_bytes_));
   if (count == 0) {
     return 0;
   }
   stream.turn_bytes_ += count;
+  stream.window_.sent(count);
   std::vector<std::byte>& to = data_batch(stream);
   Cutter cutter(from);
   for (std::size_t left = count; left != 0;) {
@@ -76,7 +78,7 @@ std::size_t ChannelCore::take(CircuitStream& stream, std::span<const net::Buffer
 }
 
 bool ChannelCore::has_room(const CircuitStream& stream) const {
-  return out_.backlog() < kSendQueue &&
+  return out_.backlog() < kSendQueue && stream.window_.room(1) != 0 &&
          (stream.turn_ != turn_ || stream.turn_bytes_ < kCircuitTurn);
 }
 

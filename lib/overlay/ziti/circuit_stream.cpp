@@ -54,6 +54,9 @@ Result<std::size_t> CircuitStream::try_read(std::span<std::byte> into) {
   } else {
     return received_fin_ ? Result<std::size_t>(0) : base::fail(Errc::would_block);
   }
+  if (const auto more = window_.read(count); more && attached_ && !sent_fin_ && !received_fin_) {
+    grant(*more);
+  }
   return count;
 }
 
@@ -75,6 +78,13 @@ void CircuitStream::shutdown_send() {
   if (closed() || sent_fin_ || !attached_) {
     return;
   }
+  if (window_.grants() && !received_fin_) {
+    // Routers need not carry what follows a FIN: no grant will.
+    FrameWriter(channel_->data_batch(*this), content::kData, channel_->next_sequence())
+        .u32(header::kConnId, id_)
+        .header(header::kReflected, grant_marker(kNoLimit))
+        .end();
+  }
   sent_fin_ = true;
   bare_message(channel_->data_batch(*this), data_flag::kFin);
   if (received_fin_) {
@@ -93,9 +103,9 @@ void CircuitStream::start_wait(Event event) {
     case Event::writable:
       if (send_failure_ || sent_fin_ || channel_->has_room(*this)) {
         notify(event);
-      } else {
+      } else if (window_.room(1) != 0) {
         channel_->park(*this);
-      }
+      }  // else the peer's grant wakes it
       break;
     case Event::flushed:
       if (send_failure_) {
@@ -163,6 +173,22 @@ void CircuitStream::bare_message(std::vector<std::byte>& to, std::uint32_t flags
   writer.end();
 }
 
+// Ahead of the data that waits: the peer may be waiting for it.
+void CircuitStream::grant(std::uint64_t limit) {
+  channel_->control(content::kData)
+      .u32(header::kConnId, id_)
+      .header(header::kReflected, grant_marker(limit))
+      .end();
+  channel_->sent_control();
+}
+
+void CircuitStream::granted(std::uint64_t limit) {
+  window_.heard(limit);
+  if (waiting(Event::writable) && !send_failure_ && window_.room(1) != 0) {
+    channel_->park(*this);
+  }
+}
+
 void CircuitStream::send_closed() {
   std::vector<std::byte>& to = channel_->data_batch(*this);
   if (!announced_) {
@@ -175,8 +201,16 @@ void CircuitStream::send_closed() {
 
 void CircuitStream::data(const FrameView& frame) {
   const bool marked = frame.string(header::kReflected) == kFinMarker;
-  sends_fin_always_ |= marked;
   const std::uint32_t flags = frame.number(header::kFlags).value_or(0);
+  if (marked && !std::exchange(sends_fin_always_, true) && !sent_fin_ &&
+      (flags & data_flag::kFin) == 0) {
+    grant(window_.open());
+  } else if (const auto limit = granted_by(frame.string(header::kReflected))) {
+    granted(*limit);
+  }
+  if (!attached_) {
+    return;
+  }
   std::span<std::byte> body = frame.body();
   if (!body.empty()) {
     if (received_fin_) {

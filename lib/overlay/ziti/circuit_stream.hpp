@@ -13,6 +13,7 @@
 #include "net/stream.hpp"
 #include "overlay/embedded/session_memory.hpp"
 #include "overlay/ziti/circuit_crypto.hpp"
+#include "overlay/ziti/circuit_window.hpp"
 #include "overlay/ziti/frame.hpp"
 
 namespace simplon::overlay::ziti {
@@ -48,6 +49,8 @@ class CircuitStream final : public net::Stream {
   /// Appends a message without a body.
   void bare_message(std::vector<std::byte>& to, std::uint32_t flags);
   void announce(FrameWriter& writer, std::uint32_t flags);
+  void grant(std::uint64_t limit);
+  void granted(std::uint64_t limit);
 
   void data(const FrameView& frame);
   bool deliver_parts(net::Buffer parts);
@@ -72,6 +75,7 @@ class CircuitStream final : public net::Stream {
   const std::uint32_t id_;
   std::optional<Sealer> sealer_;
   std::optional<Opener> opener_;
+  CircuitWindow window_;
   bool attached_ = true;           // the table knows this object
   bool listed_ = false;            // among the channel's unread streams
   bool flushing_ = false;          // among those that wait for a flush

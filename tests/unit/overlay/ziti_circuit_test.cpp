@@ -57,7 +57,7 @@ TEST_F(ZitiCircuit, MessagesAreBoundedAndWhole) {
   const auto sent = net::test::start(router.loop, net::test::send(stream, text));
   std::string received;
   for (const Seen& each : router.frames()) {
-    EXPECT_LE(each.body.size(), 31U * 1024);
+    EXPECT_LE(each.body.size(), 64U * 1024);
     received += each.body;
   }
   EXPECT_TRUE(received == text);
