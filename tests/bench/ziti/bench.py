@@ -79,6 +79,7 @@ class Bench:
         self.ends = {name: [network.identity(f"{name}-{end}") for end in ("host", "client")]
                      for name in arguments.contenders if name != "simplon"}
         self.programs = self.address = self.processes = None
+        self.proxies = []
 
     def up(self, name):
         """Alone: an idle Go peer asks the controller for sessions, too."""
@@ -91,7 +92,11 @@ class Bench:
         eventually(lambda: fetches(self.address), f"{name} carries requests")
 
     def down(self):
-        self.programs.end()
+        while self.proxies:
+            self.proxies.pop().kill()
+        if self.programs:
+            self.programs.end()
+            self.programs = None
 
     def service(self, host, dialer):
         return self.network.service([host], [dialer], encrypted=not self.arguments.plain)
@@ -112,6 +117,7 @@ class Bench:
         service.hosted()
         command = [self.arguments.goproxy, "dial", "-identity", client.path, "-service", service.name, *more]
         dialing = self.programs.program(*command, title="goproxy dial")
+        self.proxies.append(dialing)
         address = dialing.wait_line(r"^ready (\S+)").group(1)
         return address, {"dial": dialing.pid, "host": hosting.pid}
 
@@ -121,6 +127,7 @@ class Bench:
         def attempt():
             hosting = self.programs.program(*command, title="goproxy host")
             if hosting.wait_line(r"^(ready|time=)").group(1) == "ready":
+                self.proxies.append(hosting)
                 return hosting
             hosting.kill()
             return None
@@ -223,8 +230,7 @@ def main():
             version = network.version
         finally:
             if bench:
-                if bench.programs:
-                    bench.programs.end()
+                bench.down()
                 bench.origin.end()
             network.remove()
     head = f"controller {version}, services {'plain' if arguments.plain else 'encrypted'}, " \
