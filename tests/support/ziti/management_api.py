@@ -3,7 +3,7 @@
 import time
 
 from client_api import data, describe_session, describe_routers, missing, page, unauthorized
-from store import Identity, Policy, Service, new_token, timestamp
+from store import Identity, Network, Policy, Service, new_token, timestamp
 from web import Refusal, Routes
 
 PREFIX = "/edge/management/v1"
@@ -104,13 +104,6 @@ def identity_detail(controller, request):
     return data(describe_identity(found(controller.network.identities, request)))
 
 
-@MANAGEMENT.add("DELETE", PREFIX + "/identities/{id}")
-def delete_identity(controller, request):
-    admin(controller, request)
-    controller.network.remove_identity(found(controller.network.identities, request))
-    return data({})
-
-
 @MANAGEMENT.add("POST", PREFIX + "/identities/{id}/disable")
 def disable_identity(controller, request):
     admin(controller, request)
@@ -143,15 +136,6 @@ def services(controller, request):
     return page(request, rows)
 
 
-@MANAGEMENT.add("DELETE", PREFIX + "/services/{id}")
-def delete_service(controller, request):
-    admin(controller, request)
-    service = found(controller.network.services, request)
-    del controller.network.services[service.id]
-    controller.network.enforce()
-    return data({})
-
-
 @MANAGEMENT.add("POST", PREFIX + "/service-policies")
 def create_policy(controller, request):
     admin(controller, request)
@@ -168,15 +152,6 @@ def create_policy(controller, request):
 def policies(controller, request):
     admin(controller, request)
     return page(request, [reference(p) | {"type": p.kind} for p in controller.network.policies.values()])
-
-
-@MANAGEMENT.add("DELETE", PREFIX + "/service-policies/{id}")
-def delete_policy(controller, request):
-    admin(controller, request)
-    policy = found(controller.network.policies, request)
-    del controller.network.policies[policy.id]
-    controller.network.enforce()
-    return data({})
 
 
 # What is up ----------------------------------------------------------------------------------
@@ -208,13 +183,6 @@ def sessions(controller, request):
     return page(request, [describe_session(controller, s) for s in controller.network.sessions.values()])
 
 
-@MANAGEMENT.add("DELETE", PREFIX + "/sessions/{id}")
-def delete_session(controller, request):
-    admin(controller, request)
-    controller.network.end_session(found(controller.network.sessions, request))
-    return data({})
-
-
 @MANAGEMENT.add("GET", PREFIX + "/api-sessions")
 def api_sessions(controller, request):
     admin(controller, request)
@@ -223,14 +191,6 @@ def api_sessions(controller, request):
         for s in controller.network.api_sessions.values()
     ]
     return page(request, rows)
-
-
-@MANAGEMENT.add("DELETE", PREFIX + "/api-sessions/{id}")
-def delete_api_session(controller, request):
-    admin(controller, request)
-    by_id = {session.id: session for session in controller.network.api_sessions.values()}
-    controller.network.end_api_session(found(by_id, request))
-    return data({})
 
 
 @MANAGEMENT.add("GET", FABRIC + "/circuits")
@@ -242,3 +202,36 @@ def circuits(controller, request):
         for c in controller.network.circuits.values()
     ]
     return page(request, rows)
+
+
+# What is taken away --------------------------------------------------------------------------
+
+
+def forget(entities):
+    """A removal of what others only refer to: what they may do with it is judged anew."""
+
+    def remove(network, entity):
+        del entities(network)[entity.id]
+        network.enforce()
+
+    return entities, remove
+
+
+# By what the admin calls a kind: where those are by their ids, and how the network parts with one.
+REMOVALS = {
+    "identities": (lambda network: network.identities, Network.remove_identity),
+    "services": forget(lambda network: network.services),
+    "service-policies": forget(lambda network: network.policies),
+    "sessions": (lambda network: network.sessions, Network.end_session),
+    "api-sessions": (lambda network: {s.id: s for s in network.api_sessions.values()}, Network.end_api_session),
+}
+
+
+@MANAGEMENT.add("DELETE", PREFIX + "/{kind}/{id}")
+def delete(controller, request):
+    admin(controller, request)
+    if request.match["kind"] not in REMOVALS:
+        raise missing()
+    entities, remove = REMOVALS[request.match["kind"]]
+    remove(controller.network, found(entities(controller.network), request))
+    return data({})
