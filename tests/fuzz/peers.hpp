@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -83,6 +84,79 @@ class PoolingEnds final : public http::Ends {
 
  private:
   std::vector<http::Upstream> pool_;
+};
+
+/// Both clients, the engine and its origins, on one loop. A Client has a `peer` and what it
+/// `received`; what an Origin does is for the target to say.
+template <class Client, class Origin>
+class Scene {
+ public:
+  Scene(const Scene&) = delete;
+  Scene& operator=(const Scene&) = delete;
+  virtual ~Scene() = default;
+
+ protected:
+  Scene() = default;
+
+  /// A client's end of a connection that the engine serves.
+  Peer enter() {
+    auto [theirs, served] = net::make_memory_pair(loop_);
+    net::spawn(loop_, "serve",
+               http::serve(served, ends_, std::make_shared<http::Policy>(), http::Client{}, "id",
+                           nullptr));
+    return Peer(theirs);
+  }
+
+  /// An origin reads, and may answer. False where nothing had come.
+  virtual bool listen(Origin& origin) = 0;
+
+  /// Until nobody has anything more to say.
+  void settle() {
+    for (bool busy = true; busy;) {
+      run();
+      busy = false;
+      for (std::size_t i = 0; i < ends_->origins.size(); ++i) {
+        busy = listen(*ends_->origins[i]) || busy;
+      }
+      for (auto& client : clients_) {
+        const std::string got = client->peer.read();
+        client->received += got;
+        busy = busy || !got.empty();
+      }
+    }
+  }
+
+  void end_sending() {
+    for (auto& client : clients_) {
+      client->peer.stream().shutdown_send();
+    }
+  }
+
+  void pass_an_hour() { clock_.advance(std::chrono::hours(1)); }
+
+  /// All leave, and nothing may stay behind.
+  void leave() {
+    for (auto& client : clients_) {
+      client->peer.stream().reset();
+    }
+    ends_->forget();
+    run();
+    pass_an_hour();
+    run();
+  }
+
+ private:
+  void run() {
+    while (loop_.poll() != 0) {
+    }
+  }
+
+  base::ManualClock clock_;
+  net::Loop loop_{clock_};
+
+ protected:
+  std::shared_ptr<PoolingEnds<Origin>> ends_ = std::make_shared<PoolingEnds<Origin>>();
+  std::array<std::unique_ptr<Client>, 2> clients_;
 };
 
 inline std::size_t count(std::string_view text, std::string_view of) {

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -198,16 +197,11 @@ struct Client {
   std::string received;
 };
 
-// Both clients, the engine and its origins, on one loop.
-class Scene {
+class Scene final : private fuzz::Scene<Client, Origin> {
  public:
   explicit Scene(std::array<std::vector<Plan>, 2> plans) {
     for (std::size_t i = 0; i < clients_.size(); ++i) {
-      auto [theirs, served] = net::make_memory_pair(loop_);
-      clients_[i] = std::make_unique<Client>(fuzz::Peer(theirs), std::move(plans[i]));
-      net::spawn(loop_, "serve",
-                 http::serve(served, ends_, std::make_shared<http::Policy>(), http::Client{}, "id",
-                             nullptr));
+      clients_[i] = std::make_unique<Client>(enter(), std::move(plans[i]));
     }
     settle();
   }
@@ -231,44 +225,18 @@ class Scene {
       send(*client, std::string::npos);
       speak_out();
     }
-    for (auto& client : clients_) {
-      client->peer.stream().shutdown_send();
-    }
+    end_sending();
     speak_out();
-    clock_.advance(std::chrono::hours(1));  // an origin that waits is given up
+    pass_an_hour();  // an origin that waits is given up
     speak_out();
     for (auto& client : clients_) {
       require(client->peer.ended() || client->peer.lost());
       require_answers(*client);
-      client->peer.stream().reset();
     }
-    ends_->forget();
-    run();
-    clock_.advance(std::chrono::hours(1));
-    run();
+    leave();
   }
 
  private:
-  void run() {
-    while (loop_.poll() != 0) {
-    }
-  }
-
-  void settle() {
-    for (bool busy = true; busy;) {
-      run();
-      busy = false;
-      for (std::size_t i = 0; i < ends_->origins.size(); ++i) {
-        busy = listen(*ends_->origins[i]) || busy;
-      }
-      for (auto& client : clients_) {
-        const std::string got = client->peer.read();
-        client->received += got;
-        busy = busy || !got.empty();
-      }
-    }
-  }
-
   static void send(Client& client, std::size_t most) {
     const string_view piece = client.left.substr(0, most);
     client.peer.write(piece);
@@ -304,7 +272,7 @@ class Scene {
     return true;
   }
 
-  bool listen(Origin& origin) {
+  bool listen(Origin& origin) override {
     const std::string got = origin.peer.read();
     if (origin.over) return !got.empty();
     if (origin.peer.ended()) {  // a websocket's client left
@@ -396,10 +364,6 @@ class Scene {
     return meant.complete && meant.body == got.body;
   }
 
-  base::ManualClock clock_;
-  net::Loop loop_{clock_};
-  std::shared_ptr<fuzz::PoolingEnds<Origin>> ends_ = std::make_shared<fuzz::PoolingEnds<Origin>>();
-  std::array<std::unique_ptr<Client>, 2> clients_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;
 };
 

@@ -98,16 +98,20 @@ struct Origin {
   Asked* early = nullptr;  // the request that is coming has its answer
 };
 
-// Both clients, the engine and its origins, on one loop.
-class Scene {
+struct Client {
+  explicit Client(fuzz::Peer end) : peer(std::move(end)) {}
+
+  fuzz::Peer peer;
+  std::string sent;
+  std::string received;
+  std::deque<Asked> asked;
+};
+
+class Scene final : private fuzz::Scene<Client, Origin> {
  public:
   Scene() {
     for (auto& client : clients_) {
-      auto [theirs, served] = net::make_memory_pair(loop_);
-      client.emplace(fuzz::Peer(theirs));
-      net::spawn(loop_, "serve",
-                 http::serve(served, ends_, std::make_shared<http::Policy>(), http::Client{}, "id",
-                             nullptr));
+      client = std::make_unique<Client>(enter());
     }
     settle();
   }
@@ -119,34 +123,17 @@ class Scene {
   }
 
   void finish() {
-    for (auto& client : clients_) {
-      client->peer.stream().shutdown_send();
-    }
+    end_sending();
     settle();
     for (std::size_t i = 0; i < clients_.size(); ++i) {
       require(count(clients_[i]->received, kAnswered) == clients_[i]->asked.size());
       require(count(clients_[i]->received, kMarks[1 - i]) == 0);
       require_meant(*clients_[i]);
     }
-    for (auto& client : clients_) {
-      client->peer.stream().reset();
-    }
-    ends_->forget();
-    run();
-    clock_.advance(std::chrono::hours(1));
-    run();
+    leave();
   }
 
  private:
-  struct Client {
-    explicit Client(fuzz::Peer end) : peer(std::move(end)) {}
-
-    fuzz::Peer peer;
-    std::string sent;
-    std::string received;
-    std::deque<Asked> asked;
-  };
-
   // The client's own bytes say so, to a reader that is not the engine's.
   static void require_meant(const Client& client) {
     fuzz::RequestReader reader(fuzz::Rules::forgiving);
@@ -161,27 +148,7 @@ class Scene {
     }
   }
 
-  void run() {
-    while (loop_.poll() != 0) {
-    }
-  }
-
-  void settle() {
-    for (bool busy = true; busy;) {
-      run();
-      busy = false;
-      for (std::size_t i = 0; i < ends_->origins.size(); ++i) {
-        busy = serve(*ends_->origins[i]) || busy;
-      }
-      for (auto& client : clients_) {
-        const std::string got = client->peer.read();
-        client->received += got;
-        busy = busy || !got.empty();
-      }
-    }
-  }
-
-  bool serve(Origin& origin) {
+  bool listen(Origin& origin) override {
     const std::string got = origin.peer.read();
     origin.reader.feed(got);
     while (auto request = origin.reader.next()) {
@@ -210,11 +177,6 @@ class Scene {
     origin.peer.write(out.append(method == "HEAD" ? "" : kMarks[client]));
     return clients_[client]->asked.emplace_back(std::string(method), std::nullopt);
   }
-
-  base::ManualClock clock_;
-  net::Loop loop_{clock_};
-  std::shared_ptr<fuzz::PoolingEnds<Origin>> ends_ = std::make_shared<fuzz::PoolingEnds<Origin>>();
-  std::array<std::optional<Client>, 2> clients_;
 };
 
 }  // namespace
