@@ -59,6 +59,24 @@ class TableTest(unittest.TestCase):
         )
         self.assertEqual(self.row().end_to_end, {"test_04_refuses": "failed"})
 
+    def test_tests_on_openziti_have_a_column_and_fail_the_behaviour_too(self):
+        def results(*openziti):
+            self.unit()
+            cases = '<testcase name="test_04_a[x]"/><testcase name="test_04_b"/>' + "".join(openziti)
+            (self.folder / "e2e" / "x.xml").write_text(f"<testsuite>{cases}</testsuite>")
+            return self.row()
+
+        first = '<testcase name="test_04_a[openziti-x]"/>'
+        self.assertEqual((results().openziti, self.row().result), ("0 of 2", "passed"))
+        self.assertEqual((results(first).openziti, self.row().result), ("1 of 2", "passed"))
+        second = '<testcase name="test_04_b[openziti]">{}</testcase>'
+        self.assertEqual(results(first, second.format("")).openziti, "all")
+        bad = results(first, second.format("<failure/>"))
+        self.assertEqual((bad.openziti, bad.result), ("FAILED", "FAILED"))
+        skipped = results(first, second.format('<skipped message="only there"/>'))
+        self.assertEqual((skipped.openziti, skipped.result), ("1 of 2", "passed"))
+        self.assertIn("- `test_04_b`: only there\n", table.build_page(self.folder)[0])
+
     def cell(self, **changes):
         row = {"side": "client", "peer": "curl", "version": "7.88.1", "what": "x"}
         (self.folder / "matrix.d" / "a.json").write_text(

@@ -103,11 +103,9 @@ def haproxy_proxy(programs, folder):
     return proxy
 
 
-def simplon_proxy(programs):
-    proxy = Proxy("Simplon")
-    alpha = programs.agent("alpha")
-    beta = programs.agent("beta", hub="none")
-    beta.join(alpha.invite("beta"))
+def simplon_proxy(name, pair):
+    proxy = Proxy(name)
+    alpha, beta = pair
     beta.share(proxy.origin.url, "origin")
     proxy.address = alpha.access("origin")
     return proxy

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from conformance import record_row
+from overlays import OPENZITI, embedded_pair, parametrise, ziti_pair
 from paths import Paths
 from programs import ANSWER, Programs
 from raw_http import FIN, Client, Origin, message
@@ -32,13 +33,18 @@ def agent(programs):
     return programs.agent("alpha")
 
 
+@pytest.fixture(scope="session")
+def overlay(request):
+    """Which one the pairs of agents meet on; overlays.py gives a test its parameters."""
+    return request.param
+
+
 @pytest.fixture
-def pair(programs):
-    """Agent alpha, which is the hub, and agent beta, which joined it."""
-    alpha = programs.agent("alpha")
-    beta = programs.agent("beta", hub="none")
-    beta.join(alpha.invite("beta"))
-    return alpha, beta
+def pair(request, programs, overlay):
+    """Agents alpha and beta, which meet on the overlay; on the embedded one alpha is the hub."""
+    if overlay == OPENZITI:
+        return ziti_pair(programs, request.getfixturevalue("ziti"))
+    return embedded_pair(programs)
 
 
 @pytest.fixture(scope="session")
@@ -50,12 +56,11 @@ def standing(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def standing_pair(standing):
+def standing_pair(request, standing, overlay):
     """As `pair`, for all tests of a run."""
-    alpha = standing.agent("alpha")
-    beta = standing.agent("beta", hub="none")
-    beta.join(alpha.invite("beta"))
-    return alpha, beta
+    if overlay == OPENZITI:
+        return ziti_pair(standing, request.getfixturevalue("ziti"))
+    return embedded_pair(standing)
 
 
 @pytest.fixture(scope="session")
@@ -159,7 +164,12 @@ def peer_version(request):
     return lambda version: request.node.user_properties.append(("peer_version", version))
 
 
+def pytest_generate_tests(metafunc):
+    parametrise(metafunc)
+
+
 def pytest_configure(config):
+    config.addinivalue_line("markers", "embedded(why): cannot be shown on another overlay")
     config.addinivalue_line("markers", "matrix(side, peer, what): a row of the conformance table")
     # A shell starts what goes into its background with SIGINT ignored, and that is inherited; a signal
     # that we handle is at its default in what we start.

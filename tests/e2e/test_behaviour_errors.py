@@ -266,10 +266,8 @@ def test_40_a_route_that_nobody_knows_is_a_404(standing_pair, connect):
 
 
 @pytest.mark.parametrize("lost", ["the hosting agent", "the hub"])
-def test_40_an_agent_that_is_gone_is_a_503_to_be_tried_again(programs, recorder, lost):
-    alpha = programs.agent("alpha")
-    beta = programs.agent("beta", hub="none")
-    beta.join(alpha.invite("beta"))
+def test_40_an_agent_that_is_gone_is_a_503_to_be_tried_again(pair, recorder, lost):
+    alpha, beta = pair
     host, user = (beta, alpha) if lost == "the hosting agent" else (alpha, beta)
     recorder.begin()
     host.share(recorder.url, "gone")
@@ -395,10 +393,8 @@ def test_41_an_error_of_the_origin_is_its_own(client, origin, status):
     assert answer.values("simplon-error") == []
 
 
-def test_41_the_agent_and_the_origin_are_told_apart(programs, recorder):
-    alpha = programs.agent("alpha")
-    beta = programs.agent("beta", hub="none")
-    beta.join(alpha.invite("beta"))
+def test_41_the_agent_and_the_origin_are_told_apart(pair, recorder):
+    alpha, beta = pair
     recorder.begin()
     recorder.script = lambda request, peer: play(request, peer, FIN)
     beta.share(recorder.url, "far")

@@ -72,17 +72,18 @@ def test_46_a_share_may_ask_another_one_through_the_same_frontend_but_not_itself
     """Two shares whose target is the frontend by which they are reached: one asks for "made"."""
     paths.share("--public")
     address = paths.frontend()
+    called = paths.beta.called
     for name, asks in {"relay": "made", "ring": "ring"}.items():
         paths.share(
-            "--public", "--host-header", f"{asks}.made.test",
+            "--public", "--host-header", f"{called(asks)}.made.test",
             name=name, target="http://" + address,
         )  # fmt: skip
-    assert ask(address, host="Host: relay.made.test").status == 200
+    assert ask(address, host=f"Host: {called('relay')}.made.test").status == 200
     names = [via.split()[1] for via in paths.origin.one().values("via")]
     front = paths.alpha.tunnel("made-frontend")["uid"]
     assert len(names) == 4  # each share by its uid
-    assert names[0::2] == [f"relay.{front}", f"made.{front}"]
-    answer = ask(address, host="Host: ring.made.test")
+    assert names[0::2] == [f"{called('relay')}.{front}", f"{called('made')}.{front}"]
+    answer = ask(address, host=f"Host: {called('ring')}.made.test")
     assert answer.status == 508
     assert b"has been here before" in answer.body
     assert len(paths.origin.requests) == 1
@@ -112,7 +113,7 @@ def test_47_forwarding_fields_are_true_through_two_hops_and_spoofed_ones_dropped
     paths.share("--public")
     address = paths.frontend()
     port = address.rsplit(":", 1)[1]
-    host = f"made.made.test:{port}"
+    host = f"{paths.beta.called('made')}.made.test:{port}"
     ask(address, *SPOOFED, host=f"Host: {host}")
     assert forwarding(paths.origin.one()) == {
         "x-forwarded-for": "127.0.0.1",
@@ -126,7 +127,7 @@ def test_47_forwarding_fields_are_true_through_two_hops_and_spoofed_ones_dropped
 def test_47_a_trusted_proxys_word_is_continued(paths):
     paths.share("--public")
     address = paths.frontend("--trust-proxy", "127.0.0.0/8")
-    ask(address, *SPOOFED, host="Host: made.made.test")
+    ask(address, *SPOOFED, host=f"Host: {paths.beta.called('made')}.made.test")
     told = forwarding(paths.origin.one())
     assert told["x-forwarded-for"] == "6.6.6.6, 127.0.0.1"
     assert told["x-forwarded-proto"] == "https"
@@ -170,7 +171,7 @@ def test_47_the_peer_that_opened_the_stream_is_told_and_cannot_be_forged(paths):
         "Connection: X-Simplon-Peer",
     )
     request = paths.origin.one()
-    assert [v for n, v in request.fields if "peer" in n.lower()] == ["alpha"]
+    assert [v for n, v in request.fields if "peer" in n.lower()] == [paths.alpha.name]
 
 
 def test_48_host_is_kept_by_default(paths):

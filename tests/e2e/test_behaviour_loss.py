@@ -13,12 +13,10 @@ DEAD_PEER = 45  # seconds without a sign of life, after which an agent counts as
 
 
 @pytest.fixture
-def websocket(programs, recorder):
+def websocket(pair, recorder):
     """(alpha, beta, client, ends): an open websocket; how the origin's side ended goes to `ends`."""
     recorder.begin()
-    alpha = programs.agent("alpha")
-    beta = programs.agent("beta", hub="none")
-    beta.join(alpha.invite("beta"))
+    alpha, beta = pair
     ends = queue.Queue()
 
     def script(request, peer):
@@ -57,6 +55,7 @@ def test_65_also_when_it_is_the_clients_agent(websocket):
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.embedded("between two agents is a router, which alone can miss one of them")
 @pytest.mark.skipif(SANITIZED, reason="takes 45 s, once is enough")
 def test_65_an_agent_that_says_nothing_any_more_does_not_leave_its_websockets_hanging(websocket):
     """Stopped, not dead: its kernel still answers for it, and the session has to notice."""

@@ -52,9 +52,10 @@ def test_11_a_bad_host_is_refused_even_behind_an_absolute_target(refused):
     refused(message("GET http://a/ HTTP/1.1", "Host: b", "Host: c"), 400)
 
 
-def test_11_http_1_0_needs_no_host(client, origin):
+def test_11_http_1_0_needs_no_host(standing_pair, client, origin):
     assert client.ask(b"GET / HTTP/1.0\r\n\r\n").status == 200
-    assert origin.one().value("host") == "origin", "the service's name: 1.1 needs one"
+    service = standing_pair[1].called("origin")
+    assert origin.one().value("host") == service, "the service's name: 1.1 needs one"
 
 
 TARGETS = [
