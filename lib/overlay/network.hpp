@@ -149,6 +149,10 @@ class Network {
   /// Whether a service can have that name here. A kind with other names than DNS labels says so.
   virtual bool allows_service(std::string_view name) const { return valid_service_name(name); }
 
+  /// This process is about to end: listeners that are destroyed from now on do not give their
+  /// services up. Where an overlay keeps them beyond that, they stay for the next run.
+  virtual void process_ends() {}
+
   /// Opens a stream to a service, on `loop`; returns as soon as bytes can be written, which may be
   /// before the host has answered. Suspends only while there is no session yet.
   virtual net::awaitable<std::expected<Dialed, Refusal>> dial(net::Loop& loop,

@@ -222,6 +222,11 @@ void Supervisor::drain_all(std::chrono::milliseconds limit, std::move_only_funct
   draining_ = true;
   drained_ = std::move(done);
   prepared_.clear();
+  for (const auto& [name, link] : links_) {
+    if (link->network() != nullptr) {
+      link->network()->process_ends();
+    }
+  }
   for (const auto& [name, runner] : runners_) {
     runner->drain([] {});
   }

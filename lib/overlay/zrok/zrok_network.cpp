@@ -292,6 +292,7 @@ class Zrok final : public ZrokNetwork {
     });
   }
   ziti::ZitiDetails details() const override { return below_->details(); }
+  void process_ends() override { shares_->keep(); }
 
   // Neither needs this object once it has been called.
   net::awaitable<std::expected<Dialed, Refusal>> dial(net::Loop& loop,

@@ -2,8 +2,9 @@
 //
 // listen() makes a share (or takes over one that an earlier run of this environment left: the same
 // target) and hosts it; dial() makes an access to the share's token once. A share is given up some
-// seconds after its listener, unless it is listened to again; one of a process that ends stays, and
-// is taken over by the next run. What nobody took over a minute after the start is released.
+// seconds after its listener, unless it is listened to again; one of a process that ends stays
+// (process_ends(), or the end of this object), and is taken over by the next run. What nobody took
+// over a minute after the start is released.
 //
 // Ownership, threads, end: as ZitiNetwork.
 #pragma once

@@ -157,7 +157,7 @@ net::awaitable<Shares::Outcome<Share>> Shares::claim(Self self, ListenOptions wa
 
 void Shares::let_go(const std::string& token) {
   used_.erase(token);
-  if (!ended_) {
+  if (!ended_ && !keeping_) {
     net::spawn(loop_, "zrok: unshare", give_up_later(shared_from_this(), token));
   }
 }
@@ -191,20 +191,21 @@ net::awaitable<void> Shares::give_up(Self self, std::string token) {
 net::awaitable<void> Shares::sweep(Self self) {
   for (;;) {
     co_await net::sleep_until(self->loop_, self->loop_.now() + self->sweep_after_);
-    if (self->ended_) {
+    if (self->ended_ || self->keeping_) {
       co_return;
     }
     const auto deadline = self->loop_.now() + kCallTimeout;
     const auto shares = co_await self->client_->shares(self->environment_, deadline);
     const auto accesses = co_await self->client_->accesses(self->environment_, deadline);
-    if (self->ended_) {
+    if (self->ended_ || self->keeping_) {
       co_return;
     }
     if (!shares || !accesses) {
       continue;
     }
     for (const Share& one : *shares) {
-      if (one.target.starts_with(kTarget) && !self->in_use(one.token) && !self->claiming_) {
+      if (one.target.starts_with(kTarget) && !self->in_use(one.token) && !self->claiming_ &&
+          !self->keeping_) {
         co_await give_up(self, one.token);
       }
     }

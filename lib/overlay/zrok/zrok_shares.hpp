@@ -36,8 +36,10 @@ class Shares : public std::enable_shared_from_this<Shares> {
   /// then on, until let_go(). Failures that may pass have the code link_lost or timed_out.
   static net::awaitable<Outcome<Share>> claim(Self self, ListenOptions wanted,
                                               net::TimePoint deadline);
-  /// Not in use any more: given up after a while, unless it is claimed again.
+  /// Not in use any more: given up after a while, unless it is claimed again, or keep() was called.
   void let_go(const std::string& token);
+  /// What is let go from now on stays for the next run.
+  void keep() { keeping_ = true; }
 
   /// Access to somebody's share, made once in this run.
   static net::awaitable<Outcome<bool>> grant(Self self, std::string share, net::TimePoint deadline);
@@ -74,3 +76,4 @@ class Shares : public std::enable_shared_from_this<Shares> {
 };
 
 }  // namespace simplon::overlay::zrok
+  bool keeping_ = false;

@@ -145,6 +145,18 @@ TEST_F(ZrokNetworkTest, AShareIsGivenUpAfterItsListener) {
   EXPECT_TRUE(run_until(loop, [&] { return instance.shares.empty(); }));
 }
 
+TEST_F(ZrokNetworkTest, AShareOfAProcessThatEndsStaysHoweverLongItDrains) {
+  const auto network = join();
+  auto deleted = listen(*network, {.service = "deleted"});
+  auto kept = listen(*network, {.service = "kept"});
+  ASSERT_TRUE(deleted && up(**deleted) && kept && up(**kept));
+  deleted->reset();
+  network->process_ends();
+  kept->reset();
+  ASSERT_TRUE(run_until(loop, [&] { return !instance.shares.contains("deleted"); }));
+  EXPECT_TRUE(instance.shares.contains("kept"));
+}
+
 TEST_F(ZrokNetworkTest, AShareThatIsListenedToAgainIsKept) {
   const auto network = join();
   auto first = listen(*network, {.service = "web", .allow_frontends = true, .any_name = true});

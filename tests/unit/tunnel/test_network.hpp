@@ -65,6 +65,9 @@ class TestNetwork final : public overlay::Network {
     return any_names || overlay::valid_service_name(name);
   }
   bool any_names = false;
+  void process_ends() override { process_ended = true; }
+  bool process_ended = false;
+  int listens = 0;
 
   /// On the control loop.
   void set_link(overlay::LinkState state, std::string error = {}) {
@@ -116,6 +119,7 @@ class TestNetwork final : public overlay::Network {
 
   net::awaitable<std::expected<std::unique_ptr<overlay::Listener>, base::Failure>> listen(
       overlay::ListenOptions options, InboundHandler handler) override {
+    ++listens;
     if (!directory_->host(options.service,
                           {.owner = name_,
                            .handler = std::make_shared<const InboundHandler>(std::move(handler)),
