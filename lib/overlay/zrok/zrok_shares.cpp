@@ -23,6 +23,14 @@ constexpr seconds kMaxPause{30};
 // Between two accesses to the same share, of which the first was of no use.
 constexpr seconds kAccessAgain{5};
 constexpr int kGiveUpTries = 4;
+// Calls for an access at the same time: each is a connection of its own.
+constexpr std::size_t kMaxGranting = 4;
+constexpr std::size_t kMaxGranted = 10'000;
+// How long nobody asks again for a share that there is none of, or that is not ours ...
+constexpr seconds kRefusedFor{5};
+// ... or because the instance failed.
+constexpr seconds kFailedFor{1};
+constexpr std::size_t kMaxRefused = 4096;
 
 bool is_name(std::string_view name, std::size_t longest) {
   return name.size() >= 3 && name.size() <= longest && std::ranges::all_of(name, [](char c) {
@@ -228,35 +236,73 @@ net::awaitable<Shares::Outcome<bool>> Shares::grant(Self self, std::string share
     if (self->ended_) {
       co_return std::unexpected(told(Errc::link_lost, "zrok: the overlay is being removed"));
     }
-    const auto known = self->granted_.find(share);
-    if (known == self->granted_.end()) {
-      break;
-    }
-    if (!known->second.frontend.empty()) {
-      if (!known->second.useless || self->loop_.now() < known->second.since + kAccessAgain) {
-        co_return true;
+    const auto refused = self->refused_.find(share);
+    if (refused != self->refused_.end()) {
+      if (self->loop_.now() < refused->second.until) {
+        co_return std::unexpected(refused->second.failure);
       }
+      self->refused_.erase(refused);
+    }
+    const auto known = self->granted_.find(share);
+    const bool making = known != self->granted_.end() && known->second.frontend.empty();
+    if (known != self->granted_.end() && !making &&
+        (!known->second.useless || self->loop_.now() < known->second.since + kAccessAgain)) {
+      co_return true;
+    }
+    if (!making && self->granting_ < kMaxGranting) {
       break;
     }
     if (!co_await self->granted_signal_.changed(deadline)) {
       co_return std::unexpected(told(Errc::timed_out, "zrok: the instance is slow"));
     }
   }
-  const std::string before = self->granted_[share].frontend;
-  self->granted_[share] = {.frontend = {}, .since = self->loop_.now()};
+  if (self->granted_.size() >= kMaxGranted && !self->granted_.contains(share)) {
+    co_return std::unexpected(
+        told(Errc::link_lost, "zrok: this agent has accesses to 10,000 shares, the most it takes"));
+  }
+  ++self->granting_;
+  auto made = co_await make_access(self, share, deadline);
+  --self->granting_;
+  if (made) {
+    self->granted_[share] = {.frontend = *made, .since = self->loop_.now()};
+  } else {
+    self->granted_.erase(share);
+    self->refuse(share, made.error());
+  }
+  self->granted_signal_.notify();
+  co_return made ? Outcome<bool>(true) : std::unexpected(std::move(made.error()));
+}
+
+// In place of the one that there was.
+net::awaitable<Shares::Outcome<std::string>> Shares::make_access(Self self, std::string share,
+                                                                 net::TimePoint deadline) {
+  const std::string before =
+      std::exchange(self->granted_[share], Granted{.frontend = {}, .since = self->loop_.now()})
+          .frontend;
   if (!before.empty()) {
     [[maybe_unused]] const auto gone = co_await self->client_->unaccess(
         self->environment_, {.frontend = before, .share = share}, deadline);
   }
   auto made = co_await self->client_->access(self->environment_, share, kDescription,
                                              std::min(deadline, self->loop_.now() + kCallTimeout));
-  if (made) {
-    self->granted_[share] = {.frontend = *made, .since = self->loop_.now()};
-  } else {
-    self->granted_.erase(share);
+  co_return made ? Outcome<std::string>(*std::move(made)) : std::unexpected(failure(made.error()));
+}
+
+void Shares::refuse(const std::string& share, base::Failure failure) {
+  const bool for_good =
+      failure.code == Errc::not_permitted || failure.code == Errc::no_such_service;
+  if (failure.code == Errc::timed_out) {
+    return;  // whoever asked had little time, maybe
   }
-  self->granted_signal_.notify();
-  co_return made ? Outcome<bool>(true) : std::unexpected(failure(made.error()));
+  const auto now = loop_.now();
+  if (refused_.size() >= kMaxRefused) {
+    std::erase_if(refused_, [&](const auto& one) { return one.second.until <= now; });
+  }
+  if (refused_.size() >= kMaxRefused) {
+    refused_.erase(refused_.begin());
+  }
+  refused_[share] = {.failure = std::move(failure),
+                     .until = now + (for_good ? kRefusedFor : kFailedFor)};
 }
 
 void Shares::forget(const std::string& share) {

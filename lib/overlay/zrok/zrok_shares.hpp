@@ -41,7 +41,8 @@ class Shares : public std::enable_shared_from_this<Shares> {
   /// What is let go from now on stays for the next run.
   void keep() { keeping_ = true; }
 
-  /// Access to somebody's share, made once in this run.
+  /// Access to somebody's share, made once in this run. Who asks for one that was refused just now
+  /// gets the same answer, and few are asked for at a time: frontends dial whatever strangers name.
   static net::awaitable<Outcome<bool>> grant(Self self, std::string share, net::TimePoint deadline);
   /// The access turned out to be of no use: the next grant() makes another, but not too often.
   void forget(const std::string& share);
@@ -53,6 +54,15 @@ class Shares : public std::enable_shared_from_this<Shares> {
     bool useless = false;
   };
 
+  /// Why a share was not granted; holds for a while.
+  struct Refused {
+    base::Failure failure;
+    net::TimePoint until;
+  };
+
+  static net::awaitable<Outcome<std::string>> make_access(Self self, std::string share,
+                                                          net::TimePoint deadline);
+  void refuse(const std::string& share, base::Failure failure);
   static net::awaitable<Outcome<Share>> make(Self self, ListenOptions wanted,
                                              net::TimePoint deadline);
   static net::awaitable<void> give_up_later(Self self, std::string token);
@@ -68,12 +78,14 @@ class Shares : public std::enable_shared_from_this<Shares> {
   const std::chrono::milliseconds first_retry_;
   const std::shared_ptr<Client> client_;
   bool ended_ = false;
+  bool keeping_ = false;
   bool claiming_ = false;                   // one at a time: two must not take over the same share
   ziti::Signal claimed_;                    // the end of a claim
   ziti::Signal granted_signal_;             // the end of a grant
   std::set<std::string> used_;              // tokens
   std::map<std::string, Granted> granted_;  // by the share's token
+  std::map<std::string, Refused> refused_;  // likewise
+  std::size_t granting_ = 0;                // calls under way
 };
 
 }  // namespace simplon::overlay::zrok
-  bool keeping_ = false;

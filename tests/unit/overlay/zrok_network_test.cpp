@@ -254,6 +254,35 @@ TEST_F(ZrokNetworkTest, AShareThatIsUnknownIsToldSo) {
   EXPECT_THAT(dialed.error().failure.detail, HasSubstr("refuses access"));
 }
 
+TEST_F(ZrokNetworkTest, WhatStrangersNameIsAskedForOnceAndFewAtATime) {
+  auto network = join();
+  const auto named = [&](const std::string& share) {
+    return net::test::start(loop, network->dial(loop, {.service = share,
+                                                       .connection_id = "c",
+                                                       .deadline = loop.now() + seconds(10)}));
+  };
+  std::vector<decltype(named(""))> dials;
+  for (int i = 0; i < 20; ++i) {
+    dials.push_back(named("nobody"));
+  }
+  const auto all_told = [&] {
+    return std::ranges::all_of(dials, [](const auto& dial) { return dial->has_value(); });
+  };
+  ASSERT_TRUE(run_until(loop, all_told));
+  EXPECT_EQ(dial(*network, "nobody").error().failure.code, Errc::no_such_service);
+  EXPECT_EQ(instance.count("POST /api/v2/access"), 1);
+  instance.script = [](const RestCall&) -> std::optional<RestReply> {
+    return RestReply{.silent = true};
+  };
+  for (int i = 0; i < 20; ++i) {
+    dials.push_back(named(absl::StrCat("nobody", i)));
+  }
+  ASSERT_TRUE(run_until(loop, [&] { return instance.count("POST /api/v2/access") == 5; }));
+  network.reset();
+  ASSERT_TRUE(run_until(loop, all_told));
+  EXPECT_EQ(instance.count("POST /api/v2/access"), 5);
+}
+
 TEST_F(ZrokNetworkTest, AnAccessThatIsGoneIsNotMadeAgainAtOnce) {
   const auto network = join();
   const auto listener = listen(*network, {.service = "my-web"});
