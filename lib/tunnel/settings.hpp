@@ -10,8 +10,11 @@ namespace simplon::tunnel {
 struct Settings {
   /// How often a share's target is tried while nobody uses it.
   std::chrono::milliseconds target_check{15'000};
-  /// Between tries to bind a busy port or to claim a service name.
+  /// Between tries to bind a busy port, and before the first new try to claim a service name ...
   std::chrono::milliseconds retry{3'000};
+  /// ... each further one twice as long, at most. What it lacked may have come with the overlay's
+  /// link: then it is tried at once.
+  std::chrono::milliseconds longest_retry{60'000};
   /// PEM roots for https targets; empty: the system's.
   std::string target_trust_roots;
 };

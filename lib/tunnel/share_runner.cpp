@@ -1,4 +1,5 @@
 // The control side of a share: keeps its service registered and watches its target.
+#include <algorithm>
 #include <utility>
 
 #include "tunnel/names.hpp"
@@ -39,6 +40,14 @@ class ShareRunner final : public Runner {
       withdraw();
       network_ = link_->network();
     }
+    const bool up = link_->status().state == overlay::LinkState::up;
+    if (up && !std::exchange(link_was_up_, up)) {
+      refusals_ = 0;
+      if (listener_ == nullptr) {
+        retry_.cancel();
+      }
+    }
+    link_was_up_ = up;
     // A link that came up may be what the last try lacked.
     if (listener_ == nullptr && !registering_ && !retry_.armed()) {
       register_service();
@@ -70,6 +79,7 @@ class ShareRunner final : public Runner {
     registering_ = false;
     listener_.reset();
     retry_.cancel();
+    refusals_ = 0;
     register_error_.clear();
   }
 
@@ -119,7 +129,9 @@ class ShareRunner final : public Runner {
   }
 
   void register_later() {
-    retry_.arm(around_.control.now() + around_.settings.retry, [this] {
+    const auto pause = std::min(around_.settings.retry * (1 << std::min(refusals_++, 10)),
+                                around_.settings.longest_retry);
+    retry_.arm(around_.control.now() + pause, [this] {
       if (listener_ == nullptr || refused()) {
         listener_.reset();
         register_service();
@@ -134,6 +146,9 @@ class ShareRunner final : public Runner {
            listener_->status().state == overlay::LinkState::down;
   }
 
+    if (listener_ != nullptr && listener_->status().state == overlay::LinkState::up) {
+      refusals_ = 0;
+    }
   void registration_changed() {
     if (listener_ != nullptr) {
       register_error_ = refused() ? listener_->status().last_error : std::string();
@@ -223,6 +238,8 @@ class ShareRunner final : public Runner {
   overlay::Network* network_ = nullptr;  // the one that it is registered at
   std::unique_ptr<overlay::Listener> listener_;
   int epoch_ = 0;  // of the registration
+  int refusals_ = 0;  // one after another
+  bool link_was_up_ = false;
   bool registering_ = false;
   std::string broken_;  // nothing but another tunnel helps
   std::string register_error_;

@@ -167,6 +167,28 @@ TEST_F(TunnelTest, AServiceNameOfAnotherAgentFailsTheShareAndIsTriedAgain) {
   ASSERT_TRUE(created.ok());
   ASSERT_TRUE(until_phase(host_, "demo", Phase::failed));
   EXPECT_THAT(host_.status("demo")->message, HasSubstr("belongs to another agent"));
+  // Less and less often ...
+  for (int second = 0; second < 600; ++second) {
+    clock_.advance(seconds(1));
+    while (loop_.poll() > 0) {
+    }
+  }
+  EXPECT_GE(host_network_.listens, 8);
+  EXPECT_LE(host_network_.listens, 16);
+  // ... but at once when the overlay's link has come back.
+  const int before = host_network_.listens;
+  host_network_.set_link(overlay::LinkState::down);
+  host_network_.set_link(overlay::LinkState::up);
+  EXPECT_TRUE(until([&] { return host_network_.listens == before + 1; }));
+}
+
+TEST_F(TunnelTest, TheEndOfTheAgentIsToldToItsNetworksBeforeItsListenersGo) {
+  Origin origin(loop_, http_origin());
+  share("demo", origin.target("http"));
+  bool drained = false;
+  host_.drain_all(seconds(1), [&] { drained = true; });
+  EXPECT_TRUE(host_network_.process_ended);
+  EXPECT_TRUE(until([&] { return drained; }));
 }
 
 TEST_F(TunnelTest, ARegistrationThatIsRefusedLaterFailsTheShareAndIsTriedAgain) {
