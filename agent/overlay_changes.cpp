@@ -142,26 +142,31 @@ void Overlays::obtained(absl::StatusOr<overlay::Membership> membership) {
     status = overlay::save_membership(*membership, staged_file_of(name), true);
   }
   if (!status.ok()) {
-    if (membership.ok() && change_->made_there) {
-      net::spawn(control_, "overlay's end",
-                 take_back(&control_, std::move(*membership), name, alive_, [] {}));
-    }
-    return end_change()(status);
+    return membership.ok() ? fail(status, std::move(*membership)) : end_change()(status);
   }
   // Tunnels that wait for an overlay of that name, which is not there, get it.
   if (find(name) == nullptr) {
     status = settle(name);
-    return status.ok() ? enter(name, std::move(*membership)) : end_change()(status);
+    return status.ok() ? enter(name, std::move(*membership)) : fail(status, std::move(*membership));
   }
   give_up(name, [this, name, left = std::move(*membership)](absl::Status given_up) mutable {
     if (given_up.ok()) {
       given_up = settle(name);
     }
     if (!given_up.ok()) {
-      return end_change()(given_up);
+      return fail(given_up, std::move(left));
     }
     forget(name, [this, name, left = std::move(left)]() mutable { enter(name, std::move(left)); });
   });
+}
+
+// Nobody but this change knows of what it made at the network.
+void Overlays::fail(const absl::Status& status, overlay::Membership made) {
+  if (change_->made_there) {
+    net::spawn(control_, "overlay's end",
+               take_back(&control_, std::move(made), change_->name, alive_, [] {}));
+  }
+  end_change()(status);
 }
 
 absl::Status Overlays::settle(const std::string& name) {

@@ -94,6 +94,8 @@ class Overlays {
   /// Makes the staged identity the membership.
   absl::Status settle(const std::string& name);
   void enter(const std::string& name, overlay::Membership file);
+  /// Ends the change with an error.
+  void fail(const absl::Status& status, overlay::Membership made);
   /// Ends the change, and with an error what was staged for it.
   Joined end_change();
   void forget(const std::string& name, std::move_only_function<void()> done);

@@ -90,3 +90,19 @@ def test_a_wrong_token_is_said_and_is_in_no_message(programs, zrok):
     said.failed(1, "account's token", zrok.url)
     assert wrong not in said.err + agent.log
     assert agent.json("overlay", "list").get("overlays", []) == []
+
+
+def test_an_environment_that_cannot_be_kept_here_is_taken_back(programs, zrok, token):
+    agent = programs.agent("newcomer", hub="none")
+    in_the_way = Path(agent.json("status")["stateDir"]) / "overlays" / "z.json" / "in the way"
+    in_the_way.mkdir(parents=True)
+    agent.ctl("overlay", "add", "z", "--zrok", zrok.url, "--token-file", token).failed(1, "z.json")
+    eventually(lambda: not zrok.environments, "the environment is taken back")
+
+
+def test_an_environment_that_a_token_cannot_end_any_more_is_told(member, zrok):
+    zrok.token = "Another"
+    member.ctl("overlay", "remove", "z").ok()
+    eventually(lambda: "the network still knows this agent" in member.log, "it is in the log")
+    assert zrok.environments
+

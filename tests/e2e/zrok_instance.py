@@ -62,6 +62,10 @@ class Instance:
 
     def call(self, method, path, body):
         with self._lock:
+            if path.startswith("/api/v2/detail/environment/"):
+                if path.rsplit("/", 1)[1] not in self.environments:
+                    raise Refused(404)
+                return {}
             return getattr(self, f"_{method.lower()}_" + path.removeprefix("/api/v2/").replace("/", "_"))(body)
 
     def _environment(self, body):

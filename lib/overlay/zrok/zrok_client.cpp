@@ -308,6 +308,16 @@ net::awaitable<Client::Outcome<void>> Client::disable(std::string environment,
   co_return Outcome<void>();
 }
 
+net::awaitable<Client::Outcome<bool>> Client::knows(std::string environment,
+                                                    net::TimePoint deadline) {
+  auto answer = co_await ask("GET", "/detail/environment/" + ziti::url_escape(environment), "",
+                             "the instance does not accept the account's token", deadline);
+  if (!answer && answer.error().code != Errc::no_such_service) {
+    co_return std::unexpected(std::move(answer.error()));
+  }
+  co_return answer.has_value();
+}
+
 net::awaitable<Client::Outcome<Share>> Client::share(std::string environment, NewShare wanted,
                                                      net::TimePoint deadline) {
   json body = {{"envZId", std::move(environment)},
@@ -497,12 +507,19 @@ net::awaitable<absl::Status> disable(net::Loop* loop, Membership membership,
   if (!client.ok()) {
     co_return client.status();
   }
-  const auto ended = co_await (*client)->disable(std::move(membership.environment), deadline);
+  auto ended = co_await (*client)->disable(membership.environment, deadline);
+  if (!ended && ended.error().status == 401) {
+    // The answer for an environment that is gone, and for a token that is not valid (any more).
+    const auto known = co_await (*client)->knows(membership.environment, deadline);
+    if (known && !*known) {
+      ended = {};
+    } else if (!known) {
+      ended = std::unexpected(known.error());
+    }
+  }
   (*client)->close();
-  // 401 is the answer for an environment that is gone.
-  co_return ended || ended.error().status == 401 || ended.error().status == 404
-      ? absl::OkStatus()
-      : status_of(ended.error());
+  co_return ended || ended.error().code == Errc::no_such_service ? absl::OkStatus()
+                                                                 : status_of(ended.error());
 }
 
 }  // namespace simplon::overlay::zrok

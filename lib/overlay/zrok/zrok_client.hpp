@@ -53,7 +53,8 @@ absl::StatusOr<Account> check_account(Account account);
 net::awaitable<absl::StatusOr<Membership>> enable(net::Loop* loop, Account account,
                                                   std::string description, net::TimePoint deadline,
                                                   std::string trust_roots = {});
-/// Ends the environment, with all its shares and accesses. OK also where it is gone already.
+/// Ends the environment, with all its shares and accesses. OK also where it is gone already;
+/// PERMISSION_DENIED where the account's token is not valid, so that it stays.
 net::awaitable<absl::Status> disable(net::Loop* loop, Membership membership,
                                      net::TimePoint deadline, std::string trust_roots = {});
 
@@ -112,6 +113,8 @@ class Client {
   net::awaitable<Outcome<Environment>> enable(std::string description, std::string host,
                                               net::TimePoint deadline);
   net::awaitable<Outcome<void>> disable(std::string environment, net::TimePoint deadline);
+  /// Whether it is there, and of this account.
+  net::awaitable<Outcome<bool>> knows(std::string environment, net::TimePoint deadline);
 
   void close() { rest_->close(); }
   /// Another client of the same account, for what outlives this one.

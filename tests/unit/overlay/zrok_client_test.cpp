@@ -47,6 +47,13 @@ TEST_F(ZrokClientTest, AnAccountBecomesAnEnvironment) {
   EXPECT_FALSE(is_membership(ziti::to_json(membership->identity)));
   EXPECT_EQ(parse_membership(text, {}).value(), *membership);
 
+  // A token that is not valid any more is not the end of the environment.
+  auto revoked = *membership;
+  revoked.account.token = "Revoked";
+  EXPECT_EQ(run(loop, disable(&loop, revoked, loop.now() + seconds(10), instance.authority.root()))
+                .code(),
+            StatusCode::kPermissionDenied);
+  EXPECT_FALSE(instance.environments.empty());
   EXPECT_TRUE(
       run(loop, disable(&loop, *membership, loop.now() + seconds(10), instance.authority.root()))
           .ok());

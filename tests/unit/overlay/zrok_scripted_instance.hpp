@@ -101,6 +101,11 @@ class ScriptedInstance {
     if (path == "/api/v2/disable") {
       return said(std::erase(environments, body.value("identity", "")) > 0 ? 200 : 401);
     }
+    if (const std::string detail = "/api/v2/detail/environment/"; path.starts_with(detail)) {
+      const bool known =
+          std::ranges::find(environments, path.substr(detail.size())) != environments.end();
+      return said(known ? 200 : 404, json::object());
+    }
     if (path == "/api/v2/share") {
       return share(body);
     }
