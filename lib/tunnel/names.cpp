@@ -71,15 +71,4 @@ std::string choose_name(const Spec& spec, const std::function<bool(std::string_v
   }
 }
 
-bool could_be_chosen(std::string_view name) {
-  // Behind a name that was taken there is a number.
-  const auto behind = name.find_last_not_of("0123456789");
-  if (behind != std::string_view::npos && behind + 1 < name.size() && name[behind] == '-') {
-    name = name.substr(0, behind);
-  }
-  const auto dash = std::min(name.find('-'), name.size());
-  return std::ranges::find(kFirst, name.substr(0, dash)) != kFirst.end() && dash < name.size() &&
-         std::ranges::find(kSecond, name.substr(dash + 1)) != kSecond.end();
-}
-
 }  // namespace simplon::tunnel

@@ -13,7 +13,4 @@ namespace simplon::tunnel {
 /// on), two words for the others.
 std::string choose_name(const Spec& spec, const std::function<bool(std::string_view)>& taken);
 
-/// Two words as choose_name() gives them to a share whose owner gave none: nobody cares for them.
-bool could_be_chosen(std::string_view name);
-
 }  // namespace simplon::tunnel

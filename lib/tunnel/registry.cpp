@@ -77,12 +77,14 @@ void Registry::create(Tunnel tunnel, const std::string& request_id, Created done
   if (entries_.size() >= kMaxTunnels) {
     return done(absl::ResourceExhaustedError("this agent has 10,000 tunnels, the most it takes"));
   }
-  if (tunnel.name.empty()) {
+  const bool any_name = tunnel.name.empty();
+  if (any_name) {
     tunnel.name =
         choose_name(tunnel.spec, [this](std::string_view name) { return entries_.contains(name); });
   }
   if (auto* share = std::get_if<Share>(&tunnel.spec); share != nullptr && share->service.empty()) {
     share->service = tunnel.name;
+    share->any_name = any_name;
   }
   tunnel.uid = base::new_id();
   tunnel.create_time =

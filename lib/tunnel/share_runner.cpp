@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "tunnel/names.hpp"
 #include "tunnel/policies.hpp"
 #include "tunnel/runner.hpp"
 #include "tunnel/share_path.hpp"
@@ -40,6 +39,7 @@ class ShareRunner final : public Runner {
       withdraw();
       network_ = link_->network();
     }
+    // A link that came up may be what the last try lacked.
     const bool up = link_->status().state == overlay::LinkState::up;
     if (up && !std::exchange(link_was_up_, up)) {
       refusals_ = 0;
@@ -48,7 +48,6 @@ class ShareRunner final : public Runner {
       }
     }
     link_was_up_ = up;
-    // A link that came up may be what the last try lacked.
     if (listener_ == nullptr && !registering_ && !retry_.armed()) {
       register_service();
     }
@@ -79,8 +78,8 @@ class ShareRunner final : public Runner {
     registering_ = false;
     listener_.reset();
     retry_.cancel();
-    refusals_ = 0;
     register_error_.clear();
+    refusals_ = 0;
   }
 
   void register_service() {
@@ -95,7 +94,7 @@ class ShareRunner final : public Runner {
                      .allow_frontends = spec_.open_to_frontends,
                      .unsaid = target_.scheme == Target::Scheme::tcp ? overlay::StreamKind::raw
                                                                      : overlay::StreamKind::http,
-                     .any_name = could_be_chosen(spec_.service)},
+                     .any_name = spec_.any_name},
                     [path = path_](std::unique_ptr<overlay::Inbound> inbound) {
                       path->take(std::move(inbound));
                     }));
@@ -146,10 +145,10 @@ class ShareRunner final : public Runner {
            listener_->status().state == overlay::LinkState::down;
   }
 
+  void registration_changed() {
     if (listener_ != nullptr && listener_->status().state == overlay::LinkState::up) {
       refusals_ = 0;
     }
-  void registration_changed() {
     if (listener_ != nullptr) {
       register_error_ = refused() ? listener_->status().last_error : std::string();
     }
@@ -238,9 +237,9 @@ class ShareRunner final : public Runner {
   overlay::Network* network_ = nullptr;  // the one that it is registered at
   std::unique_ptr<overlay::Listener> listener_;
   int epoch_ = 0;  // of the registration
+  bool registering_ = false;
   int refusals_ = 0;  // one after another
   bool link_was_up_ = false;
-  bool registering_ = false;
   std::string broken_;  // nothing but another tunnel helps
   std::string register_error_;
   HopStatus target_hop_{.name = kTargetHop};

@@ -1,7 +1,8 @@
 // What a tunnel is, as plain values (proto/simplon/v1/tunnel.proto says the same in the API).
 //
 // A spec that came through normalize() has every default filled in, except the agent's choices:
-// name, uid, create time, overlay and listening port (tunnel/registry.hpp).
+// name (and whether it chose it), uid, create time, overlay and listening port
+// (tunnel/registry.hpp).
 #pragma once
 
 #include <chrono>
@@ -30,6 +31,8 @@ struct Share {
   std::vector<http::HeaderRule> request_headers{};
   std::vector<http::HeaderRule> response_headers{};
   std::string peer_header{};  ///< tells the target who opened the stream; empty: none
+  /// The agent chose the service's name, because the owner does not care for it (ListenOptions).
+  bool any_name = false;
   HttpSettings http{};
   bool operator==(const Share&) const = default;
 };

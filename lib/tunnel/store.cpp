@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view kOwner = "tunnels";
 // Step 2 is what a spec may say about HTTP.
-constexpr std::array<std::string_view, 3> kSteps{
+constexpr std::array<std::string_view, 4> kSteps{
     "CREATE TABLE tunnels ("
     " uid TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, create_time INTEGER NOT NULL,"
     " kind TEXT NOT NULL CHECK (kind IN ('share', 'access', 'frontend')),"
@@ -23,12 +23,12 @@ constexpr std::array<std::string_view, 3> kSteps{
     "ALTER TABLE tunnels RENAME COLUMN rewrite_host TO host_header;"
     "ALTER TABLE tunnels ADD COLUMN rewrite_references INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE tunnels ADD COLUMN peer_header TEXT NOT NULL DEFAULT '';",
-    kStoredHttpStep};
+    kStoredHttpStep, "ALTER TABLE tunnels ADD COLUMN any_name INTEGER NOT NULL DEFAULT 0;"};
 
 constexpr std::string_view kSelect =
     "SELECT uid, name, create_time, kind, overlay, service, target, public, host_header, listen,"
-    " protocol, zone, request_id, fingerprint, rewrite_references, peer_header FROM tunnels ORDER "
-    "BY name";
+    " protocol, zone, request_id, fingerprint, rewrite_references, peer_header, any_name FROM "
+    "tunnels ORDER BY name";
 
 using std::chrono::microseconds;
 using std::chrono::system_clock;
@@ -42,7 +42,8 @@ Spec read_spec(const base::Statement& row) {
                  .open_to_frontends = row.integer(7) != 0,
                  .host_header = row.text(8),
                  .rewrite_references = row.integer(14) != 0,
-                 .peer_header = row.text(15)};
+                 .peer_header = row.text(15),
+                 .any_name = row.integer(16) != 0};
   }
   if (kind == "access") {
     return Access{.service = row.text(5),
@@ -71,7 +72,7 @@ Store::Store(std::unique_ptr<base::Database> database, net::Loop& control)
     : control_(control),
       database_(std::move(database)),
       insert_(database_->prepare(
-          "INSERT INTO tunnels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
+          "INSERT INTO tunnels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
       insert_label_(database_->prepare("INSERT INTO tunnel_labels VALUES (?, ?, ?)")),
       http_(*database_),
       erase_(database_->prepare("DELETE FROM tunnels WHERE uid = ?")),
@@ -205,6 +206,7 @@ absl::Status Store::insert(const Record& record) {
   }
   insert_.bind(15, share.rewrite_references ? 1 : 0);
   insert_.bind(16, share.peer_header);
+  insert_.bind(17, share.any_name ? 1 : 0);
   const auto stepped = insert_.step();
   insert_.reset();
   absl::Status status = stepped.status();

@@ -120,6 +120,25 @@ TEST_F(RegistryTest, WhatWasAcknowledgedIsThereAfterReopening) {
   EXPECT_EQ(std::get<Frontend>(registry_->find("front")->spec).zone, "example.org");
 }
 
+TEST_F(RegistryTest, WhetherTheOwnerChoseASharesNameIsRemembered) {
+  const auto any_name = [this](const std::string& name) {
+    return std::get<Share>(registry_->find(name)->spec).any_name;
+  };
+  Tunnel with_service = share("");
+  std::get<Share>(with_service.spec).service = "web";
+  const auto unnamed = create(share(""));
+  const auto of_a_service = create(with_service);
+  ASSERT_TRUE(unnamed.ok() && of_a_service.ok());
+  // As the agent might have called it.
+  ASSERT_TRUE(create(share("amber-lake-2")).ok());
+  for (int run = 0; run < 2; ++run) {
+    EXPECT_TRUE(any_name((*unnamed)->name));
+    EXPECT_FALSE(any_name((*of_a_service)->name));
+    EXPECT_FALSE(any_name("amber-lake-2"));
+    reopen();
+  }
+}
+
 TEST_F(RegistryTest, CreatesThatWaitTogetherShareACommit) {
   int acknowledged = 0;
   for (int i = 0; i < 200; ++i) {
