@@ -7,6 +7,7 @@
 
 #include <google/protobuf/duration.pb.h>
 
+#include "base/printable.hpp"
 #include "ctl/text.hpp"
 
 namespace simplon::ctl {
@@ -25,12 +26,6 @@ std::string name_of(const FieldDescriptor& field) {
 
 void append(std::string& list, const std::string& item) {
   list.append(list.empty() ? "" : ", ").append(item);
-}
-
-// A header's value may be any text: what drives a terminal is "?".
-std::string shown(std::string text) {
-  std::ranges::replace_if(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return text;
 }
 
 std::string timeouts(const v1::Timeouts& from) {
@@ -76,10 +71,12 @@ void add_rules(Details& out, const std::string& name,
                const google::protobuf::RepeatedPtrField<v1::HeaderRule>& rules) {
   for (const v1::HeaderRule& rule : rules) {
     const bool removes = rule.action() == v1::HeaderRule::ACTION_REMOVE;
-    out.emplace_back(name, std::string(removes                                       ? "-"
-                                       : rule.action() == v1::HeaderRule::ACTION_ADD ? "+"
-                                                                                     : "") +
-                               rule.name() + (removes ? "" : ": " + shown(rule.value())));
+    out.emplace_back(
+        name, std::string(removes                                       ? "-"
+                          : rule.action() == v1::HeaderRule::ACTION_ADD ? "+"
+                                                                        : "") +
+                  rule.name() +
+                  (removes ? "" : ": " + base::printable(rule.value(), rule.value().size())));
   }
 }
 

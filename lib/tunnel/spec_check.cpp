@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/printable.hpp"
 #include "http/header_rules.hpp"
 #include "http/text.hpp"
 #include "net/address_range.hpp"
@@ -159,11 +160,7 @@ absl::Status wrong(std::string_view field, std::string_view why) {
   return absl::InvalidArgumentError(std::string(field).append(": ").append(why));
 }
 
-std::string quoted(std::string_view text) {
-  std::string shown(text.substr(0, 200));
-  std::ranges::replace_if(shown, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return "\"" + shown + "\" ";
-}
+std::string quoted(std::string_view text) { return "\"" + base::printable(text, 200) + "\" "; }
 
 absl::Status check_http(Share& share, const Target& target) {
   if (const auto raw = raw_name(target); !raw.empty()) {

@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "base/log.hpp"
+#include "base/printable.hpp"
 #include "base/version.hpp"
 #include "net/tcp.hpp"
 #include "overlay/embedded/open.hpp"
@@ -184,7 +185,7 @@ net::awaitable<ControlLink::Ended> ControlLink::serve(net::StreamPtr stream,
       continue;
     }
     if (!message.has_done()) {
-      ended.why = "the hub refused: " + clean_words(message.failed().detail());
+      ended.why = "the hub refused: " + base::printable(message.failed().detail());
       co_return ended;
     }
     stream->clear_deadline(net::Direction::receive);
@@ -247,7 +248,7 @@ void ControlLink::dispatch(const HubMessage& message) {
     pending->answer =
         std::unexpected(Failure{.hop = Hop::hub,
                                 .code = code == Errc::reset ? Errc::host_refused : code,
-                                .detail = clean_words(message.failed().detail())});
+                                .detail = base::printable(message.failed().detail())});
   } else {
     pending->answer = message;
   }

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "base/printable.hpp"
 #include "overlay/embedded/lookup.hpp"
 #include "overlay/embedded/open.hpp"
 #include "overlay/embedded/peer_sessions.hpp"
@@ -233,7 +234,7 @@ net::awaitable<std::expected<Dialed, Refusal>> dial_from(std::shared_ptr<const R
   };
   if (!valid_service_name(options.service)) {
     co_return refuse(Errc::no_such_service,
-                     "\"" + clean_words(options.service) + "\" is not a DNS label");
+                     "\"" + base::printable(options.service) + "\" is not a DNS label");
   }
   if (loop.now() >= options.deadline) {
     co_return refuse(Errc::timed_out, "the deadline passed before the dial");

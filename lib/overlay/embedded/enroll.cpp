@@ -7,6 +7,7 @@
 #include <absl/strings/str_join.h>
 #include <simplon/link/v1/link.pb.h>
 
+#include "base/printable.hpp"
 #include "net/tcp.hpp"
 #include "net/tls.hpp"
 #include "overlay/embedded/control_message.hpp"
@@ -47,14 +48,8 @@ Outcome not_the_hub(std::string_view why) {
               absl::StrCat("not the hub that made the token: ", std::string(why)))};
 }
 
-std::string printable(std::string text) {
-  text.resize(std::min(text.size(), kMaxDetail));
-  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return text;
-}
-
 Outcome refused(const link::v1::Failed& failed) {
-  const std::string detail = printable(failed.detail());
+  const std::string detail = base::printable(failed.detail(), kMaxDetail);
   switch (from_wire(failed.code())) {
     case Errc::not_permitted:
       return {.result = absl::PermissionDeniedError(detail), .final = true};

@@ -9,6 +9,7 @@
 #include <sodium.h>
 
 #include "base/log.hpp"
+#include "base/printable.hpp"
 #include "overlay/embedded/open.hpp"
 #include "overlay/embedded/session_codes.hpp"
 
@@ -42,12 +43,6 @@ void fail(HubMessage* answer, const absl::Status& why) {
       base::log().error("hub: {}", detail);
       return fail(answer, Errc::internal, "the hub's database failed");
   }
-}
-
-std::string printable(std::string text) {
-  text.resize(std::min(text.size(), kMaxVersion));
-  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return text;
 }
 
 // So that all hosts of a service get their part, and none can be left out for good.
@@ -215,7 +210,8 @@ bool HubSession::hello(const MemberMessage& message, HubMessage* answer) {
   }
   online_ = core_->directory.join(*this);
   end_timer_.cancel();
-  base::log().info("hub: member {} is here ({})", member, printable(message.hello().version()));
+  base::log().info("hub: member {} is here ({})", member,
+                   base::printable(message.hello().version(), kMaxVersion));
   answer->mutable_done();
   return true;
 }

@@ -10,8 +10,6 @@
 namespace simplon::overlay {
 namespace {
 
-constexpr std::size_t kMaxWords = 256;
-
 absl::StatusOr<std::shared_ptr<const net::TlsContext>> context(const IdentityFile& identity,
                                                                net::TlsRole role) {
   std::string why;
@@ -82,12 +80,6 @@ base::Result<Proven> prove(const net::Stream& session_transport) {
                 .hub = grant->hub};
   proven.identity.peer.name = grant->name;
   return proven;
-}
-
-std::string clean_words(std::string_view text) {
-  std::string out(text.substr(0, kMaxWords));
-  std::ranges::replace_if(out, [](char c) { return c < 0x20 || c > 0x7e; }, '?');
-  return out;
 }
 
 }  // namespace simplon::overlay

@@ -46,7 +46,4 @@ struct Proven {
 /// bad_certificate: not a member's.
 base::Result<Proven> prove(const net::Stream& session_transport);
 
-/// Words of others, for people and logs: printable ASCII of bounded length.
-std::string clean_words(std::string_view text);
-
 }  // namespace simplon::overlay

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/printable.hpp"
 #include "overlay/embedded/session_codes.hpp"
 #include "simplon/link/v1/link.pb.h"
 
@@ -82,14 +83,6 @@ Hop from_wire_hop(wire::Status::Hop hop) {
   }
 }
 
-// A detail is shown to people and logged: no control characters of a peer, and valid UTF-8 for
-// protobuf.
-std::string clean(std::string_view detail) {
-  std::string out(detail.substr(0, kMaxDetail));
-  std::ranges::replace_if(out, [](char c) { return c < 0x20 || c > 0x7e; }, '?');
-  return out;
-}
-
 std::string with_length(const google::protobuf::MessageLite& message) {
   const std::string body = message.SerializeAsString();
   std::string out{static_cast<char>(body.size() >> 8), static_cast<char>(body.size() & 0xff)};
@@ -150,7 +143,7 @@ std::string encode_refusal(const Refusal& refusal) {
   // 0 would be an acceptance.
   status.set_code(code == kNoReason ? to_wire(base::make_error_code(Errc::host_refused)) : code);
   status.set_hop(to_wire_hop(refusal.failure.hop));
-  status.set_detail(clean(refusal.failure.detail));
+  status.set_detail(base::printable(refusal.failure.detail, kMaxDetail));
   status.set_not_processed(refusal.not_processed);
   return with_length(status);
 }
@@ -167,7 +160,7 @@ Result<std::optional<Refusal>> decode_status(std::span<const std::byte> message)
   return Refusal{.failure = {.hop = from_wire_hop(status.hop()),
                              // A reason of a newer peer is still its refusal.
                              .code = code == Errc::reset ? Errc::host_refused : code,
-                             .detail = clean(status.detail())},
+                             .detail = base::printable(status.detail(), kMaxDetail)},
                  .not_processed = status.not_processed()};
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/printable.hpp"
 #include "overlay/ziti/frame.hpp"
 
 namespace simplon::overlay::ziti {
@@ -106,9 +107,7 @@ struct EdgeError {
   bool new_session = false;  ///< ... with a new service session (login_refused: a new login)
 };
 
-/// A peer's words as UTF-8 (the API's strings are) without control characters, a question mark for
-/// every byte that is none; cut to at most `limit` bytes, between two characters.
-std::string printable(std::string_view words, std::size_t limit = kMaxErrorText);
+using base::printable;
 
 /// What StateClosed, or another failure, says: by its code if it has one, else by its text.
 EdgeError refusal_of(const FrameView& frame);

@@ -13,10 +13,10 @@ namespace simplon::overlay::zrok {
 namespace {
 
 using base::Errc;
+using base::printable;
 using nlohmann::json;
 using ziti::ApiError;
 using ziti::parse_json;
-using ziti::printable;
 using ziti::text_at;
 
 constexpr char kMediaType[] = "application/zrok.v1+json";
