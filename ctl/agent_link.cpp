@@ -48,7 +48,7 @@ std::string start_command(const Context& context) {
 Trouble nobody_answers(const Context& context,
                        const std::vector<std::pair<std::string, int>>& tried) {
   Trouble out{Exit::unreachable, "no agent answers at ",
-              "start one with: " + start_command(context), 0};
+              "start one with: " + start_command(context)};
   bool first = true;
   for (const auto& [path, error] : tried) {
     out.what +=
@@ -104,11 +104,11 @@ Trouble trouble_of(const grpc::Status& status, const std::string& socket, bool s
       break;
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return {Exit::unreachable, "the agent at " + socket + " did not answer in time",
-              "look at its log, or restart it: " + start, 0};
+              "look at its log, or restart it: " + start};
     case grpc::StatusCode::UNAVAILABLE:
       if (!socket_answers) {
         return {Exit::unreachable, "the agent at " + socket + " went away",
-                "start it again with: " + start, 0};
+                "start it again with: " + start};
       }
       out.next = "try again; simplonctl status shows the agent's links";
       break;

@@ -9,6 +9,7 @@
 #include <sodium/core.h>
 
 #include "base/version.hpp"
+#include "ctl/output.hpp"
 
 namespace simplon::ctl {
 namespace {
@@ -26,7 +27,9 @@ constexpr char kExamples[] =
     "  simplonctl join -                                paste it there\n"
     "  simplonctl overlay add prod --identity prod.json a network of OpenZiti\n"
     "\n"
-    "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent answers, 4 not found.\n"
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 no agent answers, 4 not found. With -o json an "
+    "error\n"
+    "is one object on standard error, {\"error\": {code, exit_code, message, hop, advice}}.\n"
     "Each command has its own --help.";
 
 // The options of the whole line work behind a command, too, where its own help does not list them.
@@ -101,15 +104,38 @@ Trouble unfinished(const CLI::App& app, const CLI::ParseError& error) {
   if (takes_command && !unknown.empty()) {
     if (unknown.front().starts_with('-')) {
       return {Exit::usage, "there is no option \"" + unknown.front() + "\"",
-              "see simplonctl --help", 0};
+              "see simplonctl --help"};
     }
     words.push_back(unknown.front());
     return no_command(in_words(words)).error();
   }
-  return {Exit::usage, error.what(), "see simplonctl --help, or --help of the command", 0};
+  return {Exit::usage, error.what(), "see simplonctl --help, or --help of the command"};
 }
 
-void print(const Trouble& trouble) {
+// Also of a line that does not parse.
+bool wants_json(int argc, const char* const* argv) {
+  bool json = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--") {
+      break;
+    }
+    if ((word == "-o" || word == "--output") && i + 1 < argc) {
+      json = std::string_view(argv[++i]) == "json";
+    } else if (word.starts_with("--output=")) {
+      json = word == "--output=json";
+    } else if (word.starts_with("-o") && word.size() > 2) {
+      json = word == "-ojson" || word == "-o=json";
+    }
+  }
+  return json;
+}
+
+void print(const Trouble& trouble, bool json) {
+  if (json) {
+    std::cerr << to_json(trouble);
+    return;
+  }
   std::cerr << "simplonctl: " << trouble.what << "\n";
   if (!trouble.next.empty()) {
     std::cerr << "  " << trouble.next << "\n";
@@ -152,8 +178,9 @@ void build(CLI::App& app, Context& context) {
 int main(int argc, const char* const* argv) {
   // A reader of our output that went away is an error of the write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  const bool json = wants_json(argc, argv);
   if (sodium_init() < 0) {
-    print({Exit::failed, "no source of random numbers", {}, 0});
+    print({Exit::failed, "no source of random numbers"}, json);
     return static_cast<int>(Exit::failed);
   }
   CLI::App app("", "simplonctl");
@@ -164,23 +191,24 @@ int main(int argc, const char* const* argv) {
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    print(unfinished(app, error));
+    print(unfinished(app, error), json);
     return static_cast<int>(Exit::usage);
   }
   try {
     const Outcome outcome = context.run();
     std::cout.flush();
     if (!outcome) {
-      print(outcome.error());
+      print(outcome.error(), json);
       return static_cast<int>(outcome.error().exit);
     }
     if (!std::cout) {
-      print({Exit::failed, "cannot write to standard output", {}, 0});
+      print({Exit::failed, "cannot write to standard output"}, json);
       return static_cast<int>(Exit::failed);
     }
   } catch (const std::exception& error) {
     print({Exit::failed, std::string("internal error: ") + error.what(),
-           "this is a defect of simplonctl; please report it", 0});
+           "this is a defect of simplonctl; please report it"},
+          json);
     return static_cast<int>(Exit::failed);
   }
   return static_cast<int>(Exit::done);

@@ -17,9 +17,10 @@ enum class Exit : int {
 
 struct Trouble {
   Exit exit = Exit::failed;
-  std::string what;  ///< what went wrong and at which hop; one sentence, no full stop
-  std::string next;  ///< what to do about it; may be empty
-  int code = 0;      ///< the API's status code; 0 where it is not the agent's answer
+  std::string what;   ///< what went wrong and at which hop; one sentence, no full stop
+  std::string next;   ///< what to do about it; may be empty
+  int code = 0;       ///< the API's status code; 0 where it is not the agent's answer
+  std::string hop{};  ///< where on the path it is, where that is known
 };
 
 template <class T>
@@ -27,7 +28,7 @@ using Answer = std::expected<T, Trouble>;
 using Outcome = Answer<void>;
 
 inline std::unexpected<Trouble> trouble(Exit exit, std::string what, std::string next = {}) {
-  return std::unexpected(Trouble{exit, std::move(what), std::move(next), 0});
+  return std::unexpected(Trouble{.exit = exit, .what = std::move(what), .next = std::move(next)});
 }
 
 }  // namespace simplon::ctl

@@ -1,8 +1,10 @@
 #include "ctl/output.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include <google/protobuf/util/json_util.h>
+#include <nlohmann/json.hpp>
 
 #include "ctl/http_details.hpp"
 #include "ctl/table.hpp"
@@ -38,6 +40,31 @@ std::string labels(const v1::Tunnel& tunnel) {
   }
   std::ranges::sort(pairs);
   return joined({pairs.begin(), pairs.end()});
+}
+
+// The names of the API's status codes, by number.
+constexpr std::array<std::string_view, 17> kCodes{
+    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+    "DATA_LOSS", "UNAUTHENTICATED"};
+
+std::string_view code_name(const Trouble& trouble) {
+  if (trouble.code > 0 && trouble.code < static_cast<int>(kCodes.size())) {
+    return kCodes.at(static_cast<std::size_t>(trouble.code));
+  }
+  switch (trouble.exit) {
+    case Exit::usage:
+      return "USAGE";
+    case Exit::unreachable:
+      return "UNREACHABLE";
+    case Exit::not_found:
+      return "NOT_FOUND";
+    case Exit::done:
+    case Exit::failed:
+      break;
+  }
+  return "FAILED";
 }
 
 }  // namespace
@@ -177,6 +204,29 @@ std::string tunnel_details(const v1::Tunnel& tunnel, Clock::time_point now) {
     out += "\n" + table(rows);
   }
   return out;
+}
+
+std::string hop_not_ready(const v1::Tunnel& tunnel) {
+  for (const auto& hop : tunnel.status().hops()) {
+    if (hop.state() != v1::TunnelStatus::Hop::STATE_UP) {
+      return hop.name();
+    }
+  }
+  return {};
+}
+
+std::string to_json(const Trouble& trouble) {
+  nlohmann::json error = {{"code", code_name(trouble)},
+                          {"exit_code", static_cast<int>(trouble.exit)},
+                          {"message", trouble.what}};
+  if (!trouble.hop.empty()) {
+    error["hop"] = trouble.hop;
+  }
+  if (!trouble.next.empty()) {
+    error["advice"] = trouble.next;
+  }
+  const nlohmann::json object = {{"error", std::move(error)}};
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 std::string why_not_ready(const v1::Tunnel& tunnel) {

@@ -7,6 +7,7 @@
 
 #include <google/protobuf/message.h>
 
+#include "ctl/outcome.hpp"
 #include "simplon/v1/agent.pb.h"
 #include "simplon/v1/hub.pb.h"
 #include "simplon/v1/tunnel.pb.h"
@@ -45,5 +46,10 @@ std::string joined(const google::protobuf::RepeatedPtrField<std::string>& values
 
 /// Why a tunnel is not active, hop by hop: "target: down: connection refused; ...".
 std::string why_not_ready(const v1::Tunnel& tunnel);
+/// The first hop that is not up; empty: all are.
+std::string hop_not_ready(const v1::Tunnel& tunnel);
+
+/// What went wrong, as an object "error" of one line, for -o json.
+std::string to_json(const Trouble& trouble);
 
 }  // namespace simplon::ctl

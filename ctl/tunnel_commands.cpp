@@ -204,12 +204,12 @@ Outcome create(const Context& context, Common& common) {
     const auto what = kind_of(*tunnel) + " " + name +
                       (failed ? " failed: " : " is not ready after 10 s: ") +
                       why_not_ready(*tunnel);
-    if (common.foreground) {
-      return trouble(Exit::failed, what, take_back(*agent, name));
-    }
-    return trouble(Exit::failed, what,
-                   "it stays and is tried again, see simplonctl get " + name +
-                       "; to remove it: simplonctl delete " + name);
+    return std::unexpected(
+        Trouble{.what = what,
+                .next = common.foreground ? take_back(*agent, name)
+                                          : "it stays and is tried again, see simplonctl get " +
+                                                name + "; to remove it: simplonctl delete " + name,
+                .hop = hop_not_ready(*tunnel)});
   }
   announce(*tunnel, context.json);
   return common.foreground ? stay(*agent, *tunnel, interrupt) : Outcome{};

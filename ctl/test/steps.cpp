@@ -38,7 +38,8 @@ void Steps::print(const std::string& text) {
 }
 
 std::unexpected<Trouble> Steps::failed(std::string why, std::string next) const {
-  return trouble(Exit::failed, current_ + ": " + why, std::move(next));
+  return std::unexpected(
+      Trouble{.what = current_ + ": " + why, .next = std::move(next), .hop = current_});
 }
 
 std::unexpected<Trouble> Steps::failed(std::error_code error, std::chrono::milliseconds limit,

@@ -38,6 +38,19 @@ TEST(CommandLine, HelpIsDone) {
   }
 }
 
+TEST(CommandLine, ErrorsAreJsonWhereJsonWasAskedFor) {
+  EXPECT_EQ(run({"-o", "json", "frobnicate"}).err,
+            "{\"error\":{\"advice\":\"see simplonctl --help\",\"code\":\"USAGE\",\"exit_code\":2,"
+            "\"message\":\"there is no command \\\"frobnicate\\\"\"}}\n");
+  const auto ran = run({"list", "--output=json"});
+  EXPECT_EQ(ran.exit, 3);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_TRUE(ran.err.starts_with("{\"error\":{\"advice\":\"start one with: simplon-agent"))
+      << ran.err;
+  EXPECT_NE(ran.err.find("\"code\":\"UNREACHABLE\",\"exit_code\":3"), std::string::npos);
+  EXPECT_TRUE(run({"-o", "table", "frobnicate"}).err.starts_with("simplonctl: "));
+}
+
 TEST(CommandLine, WhatMakesNoSenseIsUsageAndOneLineSaysWhy) {
   const std::vector<std::vector<const char*>> wrong{
       {},
