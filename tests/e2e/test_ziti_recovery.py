@@ -5,6 +5,7 @@ import time
 import pytest
 
 from ziti_echo import Echo, connect, echoes, echoes_again
+from ziti_ends import Agents
 from ziti_network import eventually
 
 
@@ -83,6 +84,23 @@ def test_an_expired_login_is_made_anew(ziti, ziti_agents, path, who):
     eventually(lambda: {s["id"] for s in ziti.api_sessions(identity)} - before, "it logged in again")
     echoes_again(address, "new connections work")
     service.hosted()
+
+
+def test_a_router_that_takes_no_login_is_no_reason_to_log_in_again(standin, programs, echo):
+    network = standin()
+    agents = Agents(programs, network)
+    service = network.service([agents.host], [agents.client])
+    agents.share(service, f"tcp://{echo.address}")
+    address = agents.access(service, "--tcp")
+    echoes_again(address, "the path works")
+    logins = {session["id"] for who in (agents.client, agents.host) for session in network.api_sessions(who)}
+    network.fault("refuse_logins")
+    network.restart("router")
+    eventually(lambda: not echoes(address), "nothing passes")
+    eventually(lambda: "which the controller says is good" in agents.beta.log, "the host says why")
+    network.fault("refuse_logins", on=False)
+    echoes_again(address, "all goes on")
+    assert {s["id"] for who in (agents.client, agents.host) for s in network.api_sessions(who)} == logins
 
 
 @pytest.mark.parametrize("kind", ("Dial", "Bind"))

@@ -19,6 +19,7 @@ class Faults:
         self.dials = []  # the texts of the next refusals
         self.after_hello = []  # bytes a router sends behind its Hello reply
         self.mute = False  # routers accept and say nothing
+        self.refuse_logins = False  # routers take no login, however good
         self.routers_offline = False
         self.no_routers = False
         self.bind_delay = 0
@@ -95,6 +96,8 @@ async def fault(controller, request):
             channel.tell_raw(raw)
     elif name == "mute_routers":
         faults.mute = body.get("on", True)
+    elif name == "refuse_logins":
+        faults.refuse_logins = body.get("on", True)
     elif name == "routers_offline":
         faults.routers_offline = body.get("on", True)
     elif name == "no_routers":

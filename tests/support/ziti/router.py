@@ -77,7 +77,7 @@ class Router:
             for raw in self.faults.after_hello:
                 channel.tell_raw(raw)
             # The acknowledgement comes first; only then is the token looked at.
-            if not await self._admit(channel, hello.text(frames.TOKEN), writer):
+            if self.faults.refuse_logins or not await self._admit(channel, hello.text(frames.TOKEN), writer):
                 return
             self.channels.add(channel)
             while True:
