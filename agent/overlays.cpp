@@ -69,7 +69,7 @@ absl::Status Overlays::start_own_hub() {
     }
     return absl::OkStatus();
   }
-  auto hub = open_own_hub(control_, loops_, options_, state_);
+  auto hub = open_own_hub(control_, loops_, options_, state_, budget_);
   if (!hub.ok()) {
     return hub.status();
   }
@@ -83,7 +83,7 @@ absl::Status Overlays::start_own_hub() {
 }
 
 void Overlays::bring_up(Entry entry) {
-  auto entrance = overlay::enter(control_, entry.file, loops_);
+  auto entrance = overlay::enter(control_, entry.file, loops_, budget_);
   if (entrance.ok()) {
     entry.entrance = std::move(*entrance);
     supervisor_.add_overlay(entry.name, *entry.entrance.network);

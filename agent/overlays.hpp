@@ -109,6 +109,8 @@ class Overlays {
   const StateDir& state_;
   tunnel::Supervisor& supervisor_;
   tunnel::Registry& registry_;
+  // Of unread bytes: one for all that peers can make this agent keep, whatever network they are on.
+  const std::shared_ptr<overlay::MemoryBudget> budget_ = std::make_shared<overlay::MemoryBudget>();
   std::unique_ptr<overlay::Hub> hub_;  // before the networks: they go first
   std::vector<Entry> members_;
   // The one change that is under way.

@@ -47,17 +47,17 @@ absl::Status listen(overlay::Hub& hub, const HubListen& wanted, KeptAddress& kep
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<overlay::Hub>> open_own_hub(net::Loop& control,
-                                                           std::vector<net::Loop*> loops,
-                                                           const Options& options,
-                                                           const StateDir& state) {
+absl::StatusOr<std::unique_ptr<overlay::Hub>> open_own_hub(
+    net::Loop& control, std::vector<net::Loop*> loops, const Options& options,
+    const StateDir& state, std::shared_ptr<overlay::MemoryBudget> budget) {
   auto kept = KeptAddress::open(state.database());
   if (!kept.ok()) {
     return kept.status();
   }
-  auto hub = overlay::Hub::open(
-      control,
-      {.database = state.database(), .name = options.agent_name, .loops = std::move(loops)});
+  auto hub = overlay::Hub::open(control, {.database = state.database(),
+                                          .name = options.agent_name,
+                                          .loops = std::move(loops),
+                                          .budget = std::move(budget)});
   if (!hub.ok()) {
     return hub.status();
   }

@@ -13,9 +13,8 @@
 namespace simplon::agent {
 
 /// A hub that listens. FAILED_PRECONDITION: its port is taken, and another would not do.
-absl::StatusOr<std::unique_ptr<overlay::Hub>> open_own_hub(net::Loop& control,
-                                                           std::vector<net::Loop*> loops,
-                                                           const Options& options,
-                                                           const StateDir& state);
+absl::StatusOr<std::unique_ptr<overlay::Hub>> open_own_hub(
+    net::Loop& control, std::vector<net::Loop*> loops, const Options& options,
+    const StateDir& state, std::shared_ptr<overlay::MemoryBudget> budget);
 
 }  // namespace simplon::agent

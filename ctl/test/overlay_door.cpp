@@ -77,7 +77,7 @@ net::awaitable<std::expected<NetworkPtr, std::string>> enter(net::Loop& loop,
                                                              overlay::Membership membership,
                                                              net::TimePoint deadline) {
   const std::string place = place_of(membership);
-  auto entrance = overlay::enter(loop, std::move(membership), {&loop});
+  auto entrance = overlay::enter(loop, std::move(membership), {&loop}, /*budget=*/nullptr);
   if (!entrance.ok()) {
     co_return std::unexpected(std::string(entrance.status().message()));
   }

@@ -34,9 +34,11 @@ std::string shown(std::string url) {
 }
 
 absl::StatusOr<Entrance> enter_embedded(net::Loop& control, IdentityFile identity,
-                                        std::vector<net::Loop*> loops) {
+                                        std::vector<net::Loop*> loops,
+                                        std::shared_ptr<MemoryBudget> budget) {
   auto network = make_embedded_network(
-      control, {.identity = std::move(identity), .loops = std::move(loops), .budget = nullptr});
+      control,
+      {.identity = std::move(identity), .loops = std::move(loops), .budget = std::move(budget)});
   if (!network.ok()) {
     return network.status();
   }
@@ -44,9 +46,11 @@ absl::StatusOr<Entrance> enter_embedded(net::Loop& control, IdentityFile identit
 }
 
 absl::StatusOr<Entrance> enter_ziti(net::Loop& control, ziti::IdentityFile identity,
-                                    std::vector<net::Loop*> loops) {
+                                    std::vector<net::Loop*> loops,
+                                    std::shared_ptr<MemoryBudget> budget) {
   auto network = ziti::make_ziti_network(
-      control, {.identity = std::move(identity), .loops = std::move(loops)});
+      control,
+      {.identity = std::move(identity), .loops = std::move(loops), .budget = std::move(budget)});
   if (!network.ok()) {
     return network.status();
   }
@@ -55,9 +59,12 @@ absl::StatusOr<Entrance> enter_ziti(net::Loop& control, ziti::IdentityFile ident
 }
 
 absl::StatusOr<Entrance> enter_zrok(net::Loop& control, zrok::Membership membership,
-                                    std::vector<net::Loop*> loops) {
-  auto network = zrok::make_zrok_network(
-      control, {.membership = std::move(membership), .loops = std::move(loops), .trust_roots = {}});
+                                    std::vector<net::Loop*> loops,
+                                    std::shared_ptr<MemoryBudget> budget) {
+  auto network = zrok::make_zrok_network(control, {.membership = std::move(membership),
+                                                   .loops = std::move(loops),
+                                                   .budget = std::move(budget),
+                                                   .trust_roots = {}});
   if (!network.ok()) {
     return network.status();
   }
@@ -131,14 +138,16 @@ absl::Status save_membership(const Membership& membership, const std::filesystem
 }
 
 absl::StatusOr<Entrance> enter(net::Loop& control, Membership membership,
-                               std::vector<net::Loop*> loops) {
+                               std::vector<net::Loop*> loops,
+                               std::shared_ptr<MemoryBudget> budget) {
   if (auto* embedded = std::get_if<IdentityFile>(&membership)) {
-    return enter_embedded(control, std::move(*embedded), std::move(loops));
+    return enter_embedded(control, std::move(*embedded), std::move(loops), std::move(budget));
   }
   if (auto* zrok = std::get_if<zrok::Membership>(&membership)) {
-    return enter_zrok(control, std::move(*zrok), std::move(loops));
+    return enter_zrok(control, std::move(*zrok), std::move(loops), std::move(budget));
   }
-  return enter_ziti(control, std::get<ziti::IdentityFile>(std::move(membership)), std::move(loops));
+  return enter_ziti(control, std::get<ziti::IdentityFile>(std::move(membership)), std::move(loops),
+                    std::move(budget));
 }
 
 net::awaitable<absl::Status> leave(net::Loop* loop, Membership membership) {

@@ -18,6 +18,7 @@
 #include "net/async.hpp"
 #include "net/loop.hpp"
 #include "overlay/embedded/identity.hpp"
+#include "overlay/embedded/session_memory.hpp"
 #include "overlay/network.hpp"
 #include "overlay/ziti/identity_file.hpp"
 #include "overlay/ziti/ziti_network.hpp"
@@ -53,9 +54,10 @@ struct Entrance {
 };
 
 /// Connects in the background, for ever. `loops`: of streams; not empty; may be the control loop.
+/// `budget`: of unread bytes, shared by all networks of the agent; null: this one has its own.
 /// INVALID_ARGUMENT: the identity does not work.
 absl::StatusOr<Entrance> enter(net::Loop& control, Membership membership,
-                               std::vector<net::Loop*> loops);
+                               std::vector<net::Loop*> loops, std::shared_ptr<MemoryBudget> budget);
 
 /// How long leave() may take.
 inline constexpr std::chrono::seconds kLeaveDeadline{10};

@@ -51,7 +51,8 @@ class HubImpl final : public Hub {
   HubImpl(net::Loop& control, HubOptions options, std::unique_ptr<HubStore> store)
       : loop_(control),
         options_(std::move(options)),
-        core_(std::make_shared<HubCore>(control, std::move(store), options_.loops)) {}
+        core_(std::make_shared<HubCore>(control, std::move(store), options_.loops,
+                                        options_.budget)) {}
 
   ~HubImpl() override {
     acceptor_.reset();

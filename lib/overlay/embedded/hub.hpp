@@ -22,6 +22,7 @@
 #include "net/endpoint.hpp"
 #include "net/loop.hpp"
 #include "overlay/embedded/enroll.hpp"
+#include "overlay/embedded/session_memory.hpp"
 
 namespace simplon::overlay {
 
@@ -32,6 +33,7 @@ struct HubOptions {
   std::filesystem::path database;  ///< the agent's state database
   std::string name;                ///< of the agent that is the hub: its member name
   std::vector<net::Loop*> loops;   ///< of relay pairs; not empty
+  std::shared_ptr<MemoryBudget> budget = nullptr;  ///< of its sessions; null: its own
 };
 
 struct IssuedInvitation {

@@ -33,8 +33,11 @@ class HubSession;
 
 struct HubCore {
   HubCore(net::Loop& control, std::unique_ptr<HubStore> opened,
-          const std::vector<net::Loop*>& loops)
-      : loop(control), store(std::move(opened)), relay(control, loops) {}
+          const std::vector<net::Loop*>& loops, std::shared_ptr<MemoryBudget> shared)
+      : loop(control),
+        store(std::move(opened)),
+        budget(shared ? std::move(shared) : std::make_shared<MemoryBudget>()),
+        relay(control, loops) {}
 
   /// Resets sessions; nothing new is served. Idempotent.
   void stop();
@@ -45,7 +48,7 @@ struct HubCore {
   net::Loop& loop;
   const std::unique_ptr<HubStore> store;
   const std::shared_ptr<HubGate> gate = std::make_shared<HubGate>();
-  const std::shared_ptr<MemoryBudget> budget = std::make_shared<MemoryBudget>();
+  const std::shared_ptr<MemoryBudget> budget;
   HubRelay relay;
   HubDirectory directory;
   std::set<std::shared_ptr<HubSession>> sessions;

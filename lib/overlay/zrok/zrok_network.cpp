@@ -331,7 +331,8 @@ absl::StatusOr<std::unique_ptr<ZrokNetwork>> make_zrok_network(
 absl::StatusOr<std::unique_ptr<ZrokNetwork>> make_zrok_network(net::Loop& control,
                                                                Options options) {
   auto below = ziti::make_ziti_network(
-      control, {.identity = options.membership.identity, .loops = options.loops});
+      control,
+      {.identity = options.membership.identity, .loops = options.loops, .budget = options.budget});
   if (!below.ok()) {
     return below.status();
   }

@@ -23,8 +23,9 @@ namespace simplon::overlay::zrok {
 
 struct Options {
   Membership membership;
-  std::vector<net::Loop*> loops;  ///< as ZitiOptions
-  std::string trust_roots;        ///< PEM, of the instance; empty: the system's
+  std::vector<net::Loop*> loops;                   ///< as ZitiOptions
+  std::shared_ptr<MemoryBudget> budget = nullptr;  ///< as ZitiOptions
+  std::string trust_roots;                         ///< PEM, of the instance; empty: the system's
   /// Tests: how long a share outlives its listener, when leftovers are released, and the first
   /// pause after a failure.
   std::chrono::milliseconds linger{5'000};

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "support/temporary_folder.hpp"
+#include "unit/overlay/scripted_hub.hpp"
 #include "unit/overlay/zrok_scripted_instance.hpp"
 
 namespace simplon::overlay {
@@ -48,6 +49,20 @@ TEST_F(MembershipTest, ComesBackFromItsFileWhichItsOwnerAloneReads) {
   EXPECT_EQ(std::get<zrok::Membership>(*loaded), zrok);
   const auto missing = load_membership(folder / "missing.json");
   EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(MembershipTest, NetworksOfEveryKindShareOneBudget) {
+  test::TestNetwork embedded;
+  const auto budget = std::make_shared<MemoryBudget>();
+  std::vector<Entrance> entrances;
+  for (const Membership& membership : {Membership(embedded.identity("alice", {"127.0.0.1:1"})),
+                                       Membership(zrok.identity), Membership(zrok)}) {
+    const auto before = budget.use_count();
+    auto entrance = enter(loop, membership, {&loop}, budget);
+    ASSERT_TRUE(entrance.ok()) << entrance.status();
+    EXPECT_GT(budget.use_count(), before) << kind_of(membership);
+    entrances.push_back(*std::move(entrance));
+  }
 }
 
 }  // namespace

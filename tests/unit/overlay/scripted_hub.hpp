@@ -26,6 +26,7 @@
 
 namespace simplon::overlay::test {
 
+using base::Errc;
 namespace wire = simplon::link::v1;
 
 /// The root of a network, and identities that it issues.
