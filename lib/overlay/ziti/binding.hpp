@@ -22,6 +22,9 @@ namespace simplon::overlay::ziti {
 class ChannelCore;
 struct Offer;
 
+/// Of each text that comes with a dial. What Simplon reads of them is shorter.
+inline constexpr std::size_t kMaxDialText = 1024;
+
 enum class Precedence : std::uint8_t { standard, required, failed };
 
 struct BindRequest {
@@ -48,6 +51,7 @@ class IncomingDial {
 
   net::Loop& loop() const;
   /// As the router says; empty if it does not.
+  // What the Dial said; empty where it said nothing, or more than kMaxDialText.
   const std::string& dialer_id() const;
   const std::string& dialer_name() const;
   /// As the dialer says: proves nothing.

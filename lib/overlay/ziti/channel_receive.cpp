@@ -14,6 +14,12 @@ using Kind = EdgeErrorKind;
 
 constexpr std::int32_t kFirstEdgeContent = content::kConnect;
 
+// What a circuit would keep for as long as it waits; a cut name would be another's.
+std::string kept(const FrameView& frame, std::int32_t id) {
+  const std::string_view text = frame.string(id);
+  return std::string(text.size() <= kMaxDialText ? text : std::string_view());
+}
+
 }  // namespace
 
 void ChannelCore::read_transport() {
@@ -194,11 +200,11 @@ void ChannelCore::incoming_dial(const FrameView& frame) {
   offer->binding = *to;
   offer->conn = *id;
   offer->sequence = frame.sequence();
-  offer->dialer_id = frame.string(header::kDialerIdentityId);
-  offer->dialer_name = frame.string(header::kDialerIdentityName);
-  offer->caller = frame.string(header::kCallerId);
-  offer->app_data = frame.string(header::kAppData);
-  offer->circuit = frame.string(header::kCircuitId);
+  offer->dialer_id = kept(frame, header::kDialerIdentityId);
+  offer->dialer_name = kept(frame, header::kDialerIdentityName);
+  offer->caller = kept(frame, header::kCallerId);
+  offer->app_data = kept(frame, header::kAppData);
+  offer->circuit = kept(frame, header::kCircuitId);
   ++offers_;
   add(*id, {.offer = offer.get()});
   offer->timer.arm(loop().now() + kAnswerTimeout, [raw = offer.get()] {

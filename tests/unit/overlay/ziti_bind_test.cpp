@@ -1,4 +1,6 @@
 // Bindings of a channel.
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "unit/overlay/ziti_channel_pair.hpp"
@@ -225,6 +227,30 @@ TEST_F(ZitiIncomingDial, WhatCannotBeIsRefusedAtOnce) {
   dial(bind, kFirstRouterConnId);
   EXPECT_EQ(router.frame().content, content::kDialFailed) << "the id is taken";
   EXPECT_EQ(arrived.size(), 1U);
+}
+
+// A thousand dials may wait for their answers.
+TEST_F(ZitiIncomingDial, KeepsNoLongTextOfADial) {
+  const auto dial_saying = [&](std::uint32_t conn, const std::string& text) {
+    router.send(content::kDial, [&](FrameWriter& frame) {
+      frame.u32(header::kConnId, bind).u32(header::kRouterProvidedConnId, conn);
+      for (const auto id : {header::kDialerIdentityId, header::kDialerIdentityName,
+                            header::kCallerId, header::kAppData, header::kCircuitId}) {
+        frame.text(id, text);
+      }
+      frame.body("s");
+    });
+  };
+  const auto texts = [&](std::size_t of) {
+    const IncomingDial& dial = *arrived.at(of);
+    return std::set<std::string>{dial.dialer_id(), dial.dialer_name(), dial.caller(),
+                                 dial.app_data(), dial.circuit()};
+  };
+  const std::string longest(kMaxDialText, 'x');
+  dial_saying(kFirstRouterConnId, longest);
+  EXPECT_EQ(texts(0), std::set<std::string>{longest});
+  dial_saying(kFirstRouterConnId + 1, longest + "x");
+  EXPECT_EQ(texts(1), std::set<std::string>{""});
 }
 
 TEST_F(ZitiIncomingDial, WhoseDialerGoesAwayIsAStreamThatIsReset) {
