@@ -133,6 +133,7 @@ void ChannelCore::drop(std::uint32_t id) {
   if (const auto at = conns_.find(id); at != conns_.end()) {
     bindings_ -= at->second.binding != nullptr ? 1 : 0;
     conns_.erase(at);
+    watch_stalled();
   }
 }
 
@@ -376,44 +377,6 @@ bool ChannelCore::shed() {
   fullest->received_fin_ = false;  // the bytes before the end are gone: this is no clean end
   fullest->abort(Errc::memory);
   return true;
-}
-
-void ChannelCore::stall(CircuitStream& stream) {
-  stalled_.insert(&stream);
-  watch_stalled();
-}
-
-void ChannelCore::resume(CircuitStream& stream) {
-  stalled_.erase(&stream);
-  if (!stalled_.empty()) {
-    return;
-  }
-  stall_timer_.cancel();
-  last_heard_ = loop().now();  // nobody listened
-  if (alive_ && !reading_) {
-    transport_->wait(Event::readable, *this);
-  }
-}
-
-// The reader may be slow as long as nobody else is kept waiting.
-void ChannelCore::watch_stalled() {
-  if (!stalled_.empty() && conns_.size() > stalled_.size() && !stall_timer_.armed()) {
-    stall_timer_.arm(loop().now() + kStalledReader, [this] {
-      const auto keep = shared_from_this();
-      reset_stalled();
-    });
-  }
-}
-
-void ChannelCore::reset_stalled() {
-  if (conns_.size() <= stalled_.size()) {
-    return;
-  }
-  const auto stalled = stalled_;
-  for (CircuitStream* const stream : stalled) {
-    stream->drop_unread();
-    stream->abort(Errc::limit_exceeded);
-  }
 }
 
 void ChannelCore::probe() {

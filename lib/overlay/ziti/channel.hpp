@@ -6,8 +6,11 @@
 // Cancellation: dial() and bind() that are cancelled or time out withdraw what they asked for.
 //
 // There is no flow control for a single circuit on this wire. A circuit whose reader leaves
-// kReceiveLimit bytes unread stops the reading of the whole channel; if others are on the channel
-// and the reader does not take kReceiveResume of them within kStalledReader, it is reset.
+// kReceiveLimit bytes unread stops the reading of the whole channel until kReceiveResume of them
+// are taken. Alone on the channel it may take its time: nobody else waits, a dial that would come
+// to a binding of the channel excepted (kStalledHost). With others there, it is reset after
+// kStalledReader; or when all its stalls together have held others up for kStalledInAll, where
+// kBriefStall of each is free, and what passes between them is forgiven.
 // Hostile routers: whatever the router sends ends the channel with a typed error at worst.
 #pragma once
 
@@ -31,6 +34,10 @@ inline constexpr std::size_t kReceiveLimit = 4UL * 1024 * 1024;
 inline constexpr std::size_t kReceiveResume = 256UL * 1024;
 /// Less than the time in which a host must answer a dial (5 s), which may wait behind.
 inline constexpr std::chrono::seconds kStalledReader{4};
+inline constexpr std::chrono::seconds kStalledHost{60};
+inline constexpr std::chrono::seconds kStalledInAll{30};
+/// A reader of 4 Mbit/s takes kReceiveResume in that time.
+inline constexpr std::chrono::milliseconds kBriefStall{500};
 
 inline constexpr std::chrono::seconds kProbeInterval{30};
 inline constexpr std::chrono::seconds kProbeTimeout{10};

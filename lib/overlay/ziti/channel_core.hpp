@@ -126,6 +126,12 @@ class ChannelCore final : public Channel,
   void wait_flushed();
   void transport_flushed();
 
+  // channel_stall.cpp
+  bool others_wait() const { return circuits() > stalled_.size(); }
+  std::optional<net::TimePoint> patience(const CircuitStream& stream) const;
+  void watch_stalled();
+  void reset_stalled();
+
   // channel.cpp
   std::optional<EdgeError> busy() const;
   void add(std::uint32_t id, Conn conn);
@@ -136,8 +142,6 @@ class ChannelCore final : public Channel,
                                                           net::TimePoint deadline);
   std::optional<EdgeError> dialed(const FrameView& frame, std::uint32_t id,
                                   const std::optional<KeyPair>& keys, net::StreamPtr& stream);
-  void watch_stalled();
-  void reset_stalled();
   void probe();
   void probe_over();
   void end(EdgeError why, Close how);
@@ -166,6 +170,7 @@ class ChannelCore final : public Channel,
   std::uint32_t next_id_ = 1;
   std::unordered_set<CircuitStream*> unread_;   // out of the table
   std::unordered_set<CircuitStream*> stalled_;  // not empty: no reading
+  bool others_waited_ = false;                  // when stalls were last looked at
   net::Timer stall_timer_;
 
   std::unordered_map<std::int32_t, std::shared_ptr<Pending>> pending_;

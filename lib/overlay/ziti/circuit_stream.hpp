@@ -76,11 +76,14 @@ class CircuitStream final : public net::Stream {
   std::optional<Sealer> sealer_;
   std::optional<Opener> opener_;
   CircuitWindow window_;
-  bool attached_ = true;           // the table knows this object
-  bool listed_ = false;            // among the channel's unread streams
-  bool flushing_ = false;          // among those that wait for a flush
-  bool stalled_ = false;           // its unread bytes stop the channel's reading
-  bool announced_ = false;         // a Data message went out
+  bool attached_ = true;         // the table knows this object
+  bool listed_ = false;          // among the channel's unread streams
+  bool flushing_ = false;        // among those that wait for a flush
+  bool stalled_ = false;         // its unread bytes stop the channel's reading
+  bool announced_ = false;       // a Data message went out
+  net::TimePoint stalled_at_{};  // or since when others wait
+  net::TimePoint resumed_at_{};
+  net::Duration held_up_{};        // others, by earlier stalls, less what was forgiven
   bool sends_fin_always_ = false;  // the peer announced it
   bool sent_fin_ = false;
   bool received_fin_ = false;

@@ -269,6 +269,34 @@ TEST_F(ZitiIncomingDial, UnansweredOnesAreBounded) {
   EXPECT_EQ(router.frames().size(), 76U);
 }
 
+// Nobody else waits for the channel then, but who might dial.
+TEST_F(ZitiIncomingDial, AloneOnItsChannelMayBeReadSlowly) {
+  const std::uint32_t conn = kFirstRouterConnId + 5;
+  dial(bind, conn);
+  const auto stream = arrived.at(0)->accept();
+  router.frames();
+  const std::string piece = net::test::pattern(32UL * 1024);
+  std::size_t unread = 0;
+  const auto fill = [&] {
+    for (; unread <= kReceiveLimit; unread += piece.size()) {
+      router.data(conn, piece);
+    }
+  };
+  for (int i = 0; i < 10; ++i) {
+    fill();
+    router.clock.advance(kStalledHost - seconds(1));
+    const std::size_t count = kReceiveResume + piece.size();
+    ASSERT_FALSE(error_of(run(router.loop, net::test::read_count(stream, count)))) << i;
+    unread -= count;
+  }
+  fill();
+  router.clock.advance(kStalledHost);
+  EXPECT_EQ(error_of(run(router.loop, net::test::read_to_end(stream))), Errc::limit_exceeded);
+  // The next dial arrives.
+  dial(bind, conn + 1);
+  EXPECT_EQ(arrived.size(), 2U);
+}
+
 TEST_F(ZitiIncomingDial, QuestionsWhetherAConnectionLivesAreAnswered) {
   const auto ask = [this](std::uint32_t id) {
     router.send(content::kConnInspectRequest,

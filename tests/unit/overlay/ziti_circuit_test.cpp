@@ -244,6 +244,73 @@ TEST_F(ZitiCircuit, AReaderThatGoesOnInTimeKeepsItsCircuit) {
   EXPECT_FALSE(error_of(run(router.loop, net::test::read_count(slow, 1000))));
 }
 
+/// A circuit of a router that sends as much as is read.
+struct SlowReader {
+  explicit SlowReader(RawRouter& over) : router(over), stream(over.plain_circuit()) {
+    conn = router.conn;
+    fill();
+  }
+  void fill() {
+    for (; unread <= kReceiveLimit; unread += piece.size()) {
+      router.data(conn, piece);
+    }
+  }
+  /// Stands for `time`, then takes what lets the channel go on. False: it was reset.
+  bool round(net::Duration time) {
+    router.clock.advance(time);
+    settle(router.loop);
+    const std::size_t count = kReceiveResume + piece.size();
+    if (error_of(run(router.loop, net::test::read_count(stream, count)))) {
+      return false;
+    }
+    unread -= count;
+    fill();
+    return true;
+  }
+
+  RawRouter& router;
+  const std::string piece = pattern(32UL * 1024);
+  net::StreamPtr stream;
+  std::uint32_t conn = 0;
+  std::size_t unread = 0;
+};
+
+TEST_F(ZitiCircuit, AReaderThatHoldsOthersUpAgainAndAgainIsResetInTheEnd) {
+  const auto other = router.plain_circuit();
+  const std::uint32_t other_conn = router.conn;
+  SlowReader slow(router);
+  int rounds = 0;
+  while (slow.round(kStalledReader - kBriefStall) && rounds < 100) {
+    ++rounds;
+  }
+  EXPECT_EQ(rounds, 9);  // three seconds of each count, and the tenth completes thirty
+  router.data(other_conn, "for the other");
+  EXPECT_EQ(read_now(*other), "for the other");
+}
+
+TEST_F(ZitiCircuit, AReaderThatIsOnlySlowerThanTheNetworkIsNot) {
+  const auto other = router.plain_circuit();
+  SlowReader slow(router);
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(slow.round(kBriefStall)) << i;
+  }
+}
+
+TEST_F(ZitiCircuit, WhatPassesBetweenStallsIsForgiven) {
+  const auto other = router.plain_circuit();
+  SlowReader slow(router);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(slow.round(kStalledReader - kBriefStall)) << i;
+    // Without a stall for as long.
+    const std::size_t count = 4 * slow.piece.size();
+    ASSERT_FALSE(
+        error_of(run(router.loop, net::test::read_count(slow.stream, kReceiveResume + count))));
+    slow.unread -= kReceiveResume + count;
+    router.clock.advance(kStalledReader);
+    slow.fill();
+  }
+}
+
 // One bulk stream does not keep another circuit's small messages waiting behind its own.
 TEST_F(ZitiCircuit, TurnsAreFair) {
   const auto bulk = router.plain_circuit();
