@@ -1,6 +1,7 @@
 #include "net/splice.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -24,11 +25,31 @@ constexpr std::size_t kTurnBytes = 4 * kPooledBufferSize;
 
 class Splice;
 
+// How many directions hold bytes that their reader does not take. The bytes that one of them holds
+// are all that a connection which stands still costs, and many may be made to.
+std::atomic<std::size_t> standing = 0;
+
+class Standing {
+ public:
+  ~Standing() { set(false); }
+  void set(bool on) {
+    if (on != std::exchange(on_, on)) {
+      on ? ++standing : --standing;
+    }
+  }
+
+ private:
+  bool on_ = false;
+};
+
 // One direction.
 class Pump final : public Waiter {
  public:
   Pump(Splice& owner, Stream& from, Stream& to, Cause from_failed, Cause to_failed)
       : owner_(owner), from_(from), to_(to), from_failed_(from_failed), to_failed_(to_failed) {}
+  ~Pump() = default;
+  Pump(const Pump&) = delete;
+  Pump& operator=(const Pump&) = delete;
 
   void run();
   void cancel_waits();
@@ -37,6 +58,8 @@ class Pump final : public Waiter {
   std::uint64_t moved() const { return moved_; }
 
  private:
+  std::span<std::byte> take_buffer();
+  void release_buffer();
   bool write_held();
   void pass_on_end();
 
@@ -46,7 +69,9 @@ class Pump final : public Waiter {
   Cause from_failed_;
   Cause to_failed_;
   PooledBuffer buffer_;
-  Buffer held_;  // in buffer_: read and not yet written
+  std::unique_ptr<std::byte[]> small_;  // instead, when too many stand still
+  Buffer held_;                         // in one of them: read and not yet written
+  Standing standing_;
   std::uint64_t moved_ = 0;
   bool ended_ = false;  // the end was passed on and has left
 };
@@ -281,6 +306,7 @@ bool Pump::write_held() {
     const auto put = to_.try_write(held_);
     if (!put) {
       if (put.error() == Errc::would_block) {
+        standing_.set(true);
         to_.wait(Event::writable, *this);
       } else {
         owner_.fail(to_failed_, put.error(), owner_.opposite(*this));
@@ -291,7 +317,28 @@ bool Pump::write_held() {
     moved_ += *put;
     owner_.moved(*this, *put);
   }
+  standing_.set(false);
   return true;
+}
+
+std::span<std::byte> Pump::take_buffer() {
+  if (buffer_) {
+    return buffer_.bytes();
+  }
+  if (standing >= kMaxStanding) {
+    if (!small_) {
+      small_ = std::make_unique_for_overwrite<std::byte[]>(kSmallBuffer);
+    }
+    return {small_.get(), kSmallBuffer};
+  }
+  small_.reset();
+  buffer_ = PooledBuffer::take();
+  return buffer_.bytes();
+}
+
+void Pump::release_buffer() {
+  buffer_.release();
+  small_.reset();
 }
 
 void Pump::run() {
@@ -299,13 +346,11 @@ void Pump::run() {
   if (!write_held()) {
     return;
   }
-  if (!buffer_) {
-    buffer_ = PooledBuffer::take();
-  }
+  const std::span<std::byte> buffer = take_buffer();
   for (std::size_t left = kTurnBytes; left > 0;) {
-    const auto got = from_.try_read(buffer_.bytes());
+    const auto got = from_.try_read(buffer);
     if (!got || *got == 0) {
-      buffer_.release();
+      release_buffer();
       if (!got && got.error() == Errc::would_block) {
         from_.wait(Event::readable, *this);
       } else if (got) {
@@ -318,13 +363,13 @@ void Pump::run() {
       }
       return;
     }
-    held_ = Buffer(buffer_.bytes().first(*got));
+    held_ = Buffer(buffer.first(*got));
     if (!write_held()) {
       return;
     }
     left -= std::min(left, *got);
   }
-  buffer_.release();
+  release_buffer();
   owner_.next_turn(*this);
 }
 

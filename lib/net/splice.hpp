@@ -22,6 +22,11 @@
 
 namespace simplon::net {
 
+/// 64 MiB of all loops together: so much is beside the overlays' memory budget at most, and
+/// kSmallBuffer for each direction of each connection, whose number tunnels limit.
+inline constexpr std::size_t kMaxStanding = 1024;
+inline constexpr std::size_t kSmallBuffer = 4UL * 1024;
+
 /// Bytes that went through, updated as they go. May be shared by many splices of many loops.
 struct SpliceCounters {
   std::atomic<std::uint64_t> forward{0};   ///< a to b
@@ -52,7 +57,8 @@ struct SpliceResult {
 /// An end of stream of one side becomes shutdown_send() of the other, and the other direction lives
 /// on; a failure of one side becomes reset(reason) of the other. Deadlines that were set on the
 /// streams are cleared first. A slow reader holds the other side's writer back: at most one buffer
-/// is held for each direction.
+/// is held for each direction, of 64 KiB; of kSmallBuffer when kMaxStanding directions of the
+/// process stand still on one already.
 awaitable<SpliceResult> splice(StreamPtr a, StreamPtr b, SpliceOptions options = {});
 
 /// The same with a callback, which is called once, from a later handler of the loop.

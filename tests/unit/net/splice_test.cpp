@@ -241,6 +241,44 @@ TEST_F(SpliceTest, ACancelledCoroutineResetsBoth) {
   EXPECT_EQ(error_of(run(loop, read_to_end(server))), Errc::cancelled);
 }
 
+// A connection that stands still keeps what its path has read. Many may be made to stand.
+TEST(Splice, WhenManyStandStillTheNextOnesHoldLittle) {
+  constexpr std::size_t kFull = 16UL * 1024;
+  base::ManualClock clock;
+  Loop loop{clock};
+  struct Path {
+    StreamPtr client;
+    StreamPtr server;
+  };
+  std::vector<Path> paths;
+  // As many bytes as the path took, before it stood.
+  const auto stand = [&] {
+    auto [client, a] = make_memory_pair(loop, kFull);
+    auto [b, server] = make_memory_pair(loop, 100);
+    start_splice(a, b, {}, [](const SpliceResult&) {});
+    settle(loop);
+    EXPECT_EQ(client->try_write(as_buffer(pattern(kFull))).value_or(0), kFull);
+    settle(loop);
+    paths.push_back({client, server});
+    return client->try_write(as_buffer(pattern(kFull))).value_or(0);
+  };
+  for (std::size_t i = 0; i < kMaxStanding; ++i) {
+    ASSERT_EQ(stand(), kFull);
+  }
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(stand(), kSmallBuffer);
+  }
+  // Nothing is lost on the way, and who comes when others have gone on is none the worse.
+  EXPECT_EQ(run(loop, read_count(paths.back().server, kFull)).value_or(""), pattern(kFull));
+  for (Path& path : paths) {
+    path.server->reset();
+  }
+  settle(loop);
+  EXPECT_EQ(stand(), kFull);
+  paths.clear();
+  settle(loop);
+}
+
 TEST(Splice, ALoopThatEndsDropsARunningSplice) {
   const auto witness = std::make_shared<int>(0);
   {
