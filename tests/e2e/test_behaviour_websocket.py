@@ -490,10 +490,26 @@ def test_61_nothing_is_injected_when_a_tunnel_is_drained(standing_pair, connect,
     assert ends.get(timeout=ANSWER) == request.raw + b"before"
 
 
-@pytest.mark.embedded(
-    "no flow control for one stream of a connection: one that is not read for 4 s is cut"
-    " (test_ziti_matrix.py shows that the others go on)"
-)
+def test_64_a_reader_that_stands_still_keeps_nobody_from_connecting(connect, origin):
+    """Nor on OpenZiti, where routers do not tell one circuit from another."""
+    stalled = threading.Event()
+
+    def flood(peer):
+        peer.socket.settimeout(1)
+        try:
+            peer.send(b"z" * (64 * 1024 * 1024))
+        except TimeoutError:
+            stalled.set()
+        except ConnectionError:
+            pass
+
+    origin.script = in_turn(switched(flood), *[reply(OK)] * 6)
+    open_websocket(connect())
+    assert stalled.wait(ANSWER)
+    for _ in range(6):  # by each loop of the agent
+        assert connect().ask(GET).status == 200
+
+
 def test_64_a_slow_consumer_blocks_its_sender_and_nobody_else(standing_pair, connect, origin):
     """The siblings go through the same two agents, and the same session between them."""
     limit, block = 64 * 1024 * 1024, b"z" * 65536
