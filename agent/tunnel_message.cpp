@@ -19,6 +19,41 @@ void put_http(const tunnel::HttpSettings& from, Message& to) {
   }
 }
 
+constexpr std::uint32_t kMaxCost = UINT16_MAX;
+
+v1::ZitiRank::Precedence precedence_of(overlay::Precedence from) {
+  switch (from) {
+    case overlay::Precedence::standard:
+      return v1::ZitiRank::PRECEDENCE_DEFAULT;
+    case overlay::Precedence::required:
+      return v1::ZitiRank::PRECEDENCE_REQUIRED;
+    case overlay::Precedence::failed:
+      return v1::ZitiRank::PRECEDENCE_FAILED;
+  }
+  return v1::ZitiRank::PRECEDENCE_UNSPECIFIED;
+}
+
+absl::Status read_rank(const v1::ZitiRank& from, overlay::Rank& to) {
+  if (from.cost() > kMaxCost) {
+    return absl::InvalidArgumentError("share.ziti.cost: is not between 0 and 65535");
+  }
+  to.cost = static_cast<std::uint16_t>(from.cost());
+  switch (from.precedence()) {
+    case v1::ZitiRank::PRECEDENCE_UNSPECIFIED:
+    case v1::ZitiRank::PRECEDENCE_DEFAULT:
+      return absl::OkStatus();
+    case v1::ZitiRank::PRECEDENCE_REQUIRED:
+      to.precedence = overlay::Precedence::required;
+      return absl::OkStatus();
+    case v1::ZitiRank::PRECEDENCE_FAILED:
+      to.precedence = overlay::Precedence::failed;
+      return absl::OkStatus();
+    default:
+      return absl::InvalidArgumentError(
+          "share.ziti.precedence: is none of default, required and failed");
+  }
+}
+
 void write_spec(const tunnel::Share& from, v1::Tunnel& to) {
   v1::Share& share = *to.mutable_share();
   share.set_service(from.service);
@@ -31,6 +66,10 @@ void write_spec(const tunnel::Share& from, v1::Tunnel& to) {
   write_rules(from.response_headers, *share.mutable_response_headers());
   share.set_peer_header(from.peer_header);
   put_http(from.http, share);
+  if (from.rank != overlay::Rank{}) {
+    share.mutable_ziti()->set_cost(from.rank.cost);
+    share.mutable_ziti()->set_precedence(precedence_of(from.rank.precedence));
+  }
 }
 
 void write_spec(const tunnel::Access& from, v1::Tunnel& to) {
@@ -67,6 +106,7 @@ absl::Status read_spec(const v1::Share& from, tunnel::Share& to) {
       read_rules(from.request_headers(), "share.request_headers", to.request_headers);
   status.Update(read_rules(from.response_headers(), "share.response_headers", to.response_headers));
   status.Update(read_http(from.http(), "share.http", to.http));
+  status.Update(read_rank(from.ziti(), to.rank));
   return status;
 }
 

@@ -210,15 +210,18 @@ std::string option_for(std::string_view agents_words) {
   }
   // Of a list's field the place in it follows.
   const std::string_view name = field.substr(0, field.find('['));
-  constexpr std::array<std::pair<std::string_view, const char*>, 6> kHeaders{{
+  constexpr std::array<std::pair<std::string_view, const char*>, 9> kOthers{{
       {"host_header", "--host-header"},
       {"rewrite_references", "--rewrite-references"},
       {"request_headers", "--request-header"},
       {"response_headers", "--response-header"},
       {"peer_header", "--peer-header"},
       {"trusted_proxies", "--trust-proxy"},
+      {"ziti", "--ziti-cost, --ziti-precedence"},
+      {"ziti.cost", "--ziti-cost"},
+      {"ziti.precedence", "--ziti-precedence"},
   }};
-  for (const auto& [of, option] : kHeaders) {
+  for (const auto& [of, option] : kOthers) {
     if (name == of) {
       return option;
     }

@@ -58,8 +58,8 @@ class HeaderOptions {
 /// --trust-proxy of an access or a frontend.
 void add_trust_proxy(CLI::App& command, std::vector<std::string>& proxies, bool frontend);
 
-/// The option for a field that the agent's words begin with ("share.http.timeouts.head: …"); empty
-/// where it is none of these.
+/// The option, or the options, for a field that the agent's words begin with
+/// ("share.http.timeouts.head: …"); empty where it is none of these.
 std::string option_for(std::string_view agents_words);
 
 }  // namespace simplon::ctl

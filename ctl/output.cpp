@@ -171,6 +171,12 @@ std::string tunnel_details(const v1::Tunnel& tunnel, Clock::time_point now) {
                                  {"target", tunnel.share().target()},
                                  {"public", tunnel.share().public_() ? "yes" : "no"},
                                  {"overlay", tunnel.share().overlay()}});
+    if (tunnel.share().has_ziti()) {
+      const auto& rank = tunnel.share().ziti();
+      values.emplace_back("cost", std::to_string(rank.cost()));
+      values.emplace_back("precedence",
+                          lowered(v1::ZitiRank::Precedence_Name(rank.precedence()), "PRECEDENCE_"));
+    }
   } else if (tunnel.has_access()) {
     values.insert(values.end(),
                   {{"service", tunnel.access().service()},

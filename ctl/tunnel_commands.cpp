@@ -1,5 +1,7 @@
 // share, access, frontend: make a tunnel, wait until it is ready, say where it is.
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -226,11 +228,58 @@ Outcome put_listen(const std::string& typed, std::string& into) {
   return {};
 }
 
+// How a share stands among other hosts of an OpenZiti service.
+struct RankOptions {
+  std::string cost;
+  std::string precedence;
+
+  void add_to(CLI::App& command) {
+    command
+        .add_option("--ziti-cost", cost,
+                    "On OpenZiti: among the hosts of the service, those of lower cost are "
+                    "preferred; 0 to 65535, default: 0")
+        ->type_name("N");
+    command
+        .add_option("--ziti-precedence", precedence,
+                    "On OpenZiti: default, required (dialed before those of default precedence) "
+                    "or failed (dialed only where there is no other)")
+        ->type_name("WHICH");
+  }
+
+  Outcome fill(v1::Share& to) const {
+    if (!cost.empty()) {
+      std::uint16_t number = 0;
+      const auto* const end = cost.data() + cost.size();
+      if (const auto read = std::from_chars(cost.data(), end, number);
+          read.ec != std::errc() || read.ptr != end) {
+        return trouble(Exit::usage, "--ziti-cost: \"" + cost + "\" is not between 0 and 65535");
+      }
+      to.mutable_ziti()->set_cost(number);
+    }
+    if (!precedence.empty()) {
+      static constexpr std::array kKnown{
+          std::pair{"default", v1::ZitiRank::PRECEDENCE_DEFAULT},
+          std::pair{"required", v1::ZitiRank::PRECEDENCE_REQUIRED},
+          std::pair{"failed", v1::ZitiRank::PRECEDENCE_FAILED},
+      };
+      const auto* const found = std::ranges::find_if(
+          kKnown, [this](const auto& each) { return precedence == each.first; });
+      if (found == kKnown.end()) {
+        return trouble(Exit::usage, "--ziti-precedence: \"" + precedence +
+                                        "\" is none of default, required and failed");
+      }
+      to.mutable_ziti()->set_precedence(found->second);
+    }
+    return {};
+  }
+};
+
 void add_share(CLI::App& app, Context& context) {
   struct Options : Common {
     std::string target;
     std::string service;
     HeaderOptions headers;
+    RankOptions rank;
     bool open_to_frontends = false;
     bool closed = false;
   };
@@ -245,6 +294,8 @@ void add_share(CLI::App& app, Context& context) {
       "  simplonctl share tcp://localhost:5432 --name db     raw bytes, for access --tcp\n"
       "  simplonctl share h2c://localhost:50051 --name rpc   gRPC: HTTP/2 with prior knowledge\n"
       "  simplonctl share 3000 --overlay prod --service my-service     a service of OpenZiti\n"
+      "  simplonctl share 3000 --overlay prod --service my-service --ziti-precedence failed\n"
+      "                                                      a stand-by host of that service\n"
       "  simplonctl share 3000 --overlay z --private         on zrok, for accesses only\n"
       "Prints the name by which the overlay knows it, once that works.");
   command
@@ -260,6 +311,7 @@ void add_share(CLI::App& app, Context& context) {
                    "Name on the overlay, on OpenZiti the service's; default: --name's")
       ->type_name("NAME");
   add_common(*command, *options);
+  options->rank.add_to(*command);
   options->headers.add_to(*command);
   options->http.add_to(*command, true);
   command->callback([options, &context] {
@@ -270,6 +322,9 @@ void add_share(CLI::App& app, Context& context) {
       share->set_overlay(options->overlay);
       share->set_public_(options->open_to_frontends);
       options->public_on_zrok = !options->open_to_frontends && !options->closed;
+      if (auto filled = options->rank.fill(*share); !filled) {
+        return filled;
+      }
       if (auto filled = options->headers.fill(*share); !filled) {
         return filled;
       }

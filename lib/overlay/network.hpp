@@ -17,6 +17,7 @@
 #include "base/error.hpp"
 #include "net/async.hpp"
 #include "net/stream.hpp"
+#include "overlay/rank.hpp"
 
 namespace simplon::overlay {
 
@@ -111,6 +112,8 @@ struct ListenOptions {
   StreamKind unsaid = StreamKind::http;
   /// Nobody chose the name: an overlay where names are scarce makes one of its own (known_as).
   bool any_name = false;
+  /// Where the network ranks_hosts(): among all hosts of the service.
+  Rank rank{};
 };
 
 /// A service that we host. Destroying it withdraws the service; streams that it delivered live on.
@@ -148,6 +151,8 @@ class Network {
   virtual void on_change(std::function<void()> changed) = 0;
   /// Whether a service can have that name here. A kind with other names than DNS labels says so.
   virtual bool allows_service(std::string_view name) const { return valid_service_name(name); }
+  /// Whether ListenOptions::rank means something here.
+  virtual bool ranks_hosts() const { return false; }
 
   /// This process is about to end: listeners that are destroyed from now on do not give their
   /// services up. Where an overlay keeps them beyond that, they stay for the next run.

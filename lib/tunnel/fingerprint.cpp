@@ -41,6 +41,15 @@ void append_rules(std::string& out, std::string_view name,
   }
 }
 
+void append_rank(std::string& out, const overlay::Rank& rank) {
+  if (rank.cost != 0) {
+    append_named(out, "ziti_cost", std::to_string(rank.cost));
+  }
+  if (rank.precedence != overlay::Precedence::standard) {
+    append_named(out, "ziti_precedence", std::to_string(static_cast<int>(rank.precedence)));
+  }
+}
+
 void append_headers(std::string& out, const Share& share) {
   if (share.rewrite_references) {
     append_named(out, "rewrite_references", "");
@@ -71,6 +80,7 @@ std::string fingerprint(const Tunnel& tunnel) {
           append(out, kind.host_header);
           out += kind.open_to_frontends ? '1' : '0';
           append_headers(out, kind);
+          append_rank(out, kind.rank);
         } else {
           append(out, kind.listen);
           if constexpr (std::is_same_v<Kind, Access>) {

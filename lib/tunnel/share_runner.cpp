@@ -94,7 +94,8 @@ class ShareRunner final : public Runner {
                      .allow_frontends = spec_.open_to_frontends,
                      .unsaid = target_.scheme == Target::Scheme::tcp ? overlay::StreamKind::raw
                                                                      : overlay::StreamKind::http,
-                     .any_name = spec_.any_name},
+                     .any_name = spec_.any_name,
+                     .rank = spec_.rank},
                     [path = path_](std::unique_ptr<overlay::Inbound> inbound) {
                       path->take(std::move(inbound));
                     }));

@@ -17,6 +17,7 @@
 #include <absl/status/status.h>
 
 #include "http/policy.hpp"
+#include "overlay/rank.hpp"
 #include "tunnel/http_settings.hpp"
 
 namespace simplon::tunnel {
@@ -34,6 +35,7 @@ struct Share {
   /// The agent chose the service's name, because the owner does not care for it (ListenOptions).
   bool any_name = false;
   HttpSettings http{};
+  overlay::Rank rank{};  ///< only where the overlay ranks hosts
   bool operator==(const Share&) const = default;
 };
 

@@ -1,5 +1,6 @@
 #include "tunnel/store.hpp"
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 #include <utility>
@@ -9,7 +10,7 @@ namespace {
 
 constexpr std::string_view kOwner = "tunnels";
 // Step 2 is what a spec may say about HTTP.
-constexpr std::array<std::string_view, 4> kSteps{
+constexpr std::array<std::string_view, 5> kSteps{
     "CREATE TABLE tunnels ("
     " uid TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, create_time INTEGER NOT NULL,"
     " kind TEXT NOT NULL CHECK (kind IN ('share', 'access', 'frontend')),"
@@ -23,15 +24,28 @@ constexpr std::array<std::string_view, 4> kSteps{
     "ALTER TABLE tunnels RENAME COLUMN rewrite_host TO host_header;"
     "ALTER TABLE tunnels ADD COLUMN rewrite_references INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE tunnels ADD COLUMN peer_header TEXT NOT NULL DEFAULT '';",
-    kStoredHttpStep, "ALTER TABLE tunnels ADD COLUMN any_name INTEGER NOT NULL DEFAULT 0;"};
+    kStoredHttpStep, "ALTER TABLE tunnels ADD COLUMN any_name INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE tunnels ADD COLUMN ziti_cost INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tunnels ADD COLUMN ziti_precedence TEXT NOT NULL DEFAULT 'default'"
+    " CHECK (ziti_precedence IN ('default', 'required', 'failed'));"};
 
 constexpr std::string_view kSelect =
     "SELECT uid, name, create_time, kind, overlay, service, target, public, host_header, listen,"
-    " protocol, zone, request_id, fingerprint, rewrite_references, peer_header, any_name FROM "
-    "tunnels ORDER BY name";
+    " protocol, zone, request_id, fingerprint, rewrite_references, peer_header, any_name,"
+    " ziti_cost, ziti_precedence FROM tunnels ORDER BY name";
 
 using std::chrono::microseconds;
 using std::chrono::system_clock;
+
+// What the column may hold, by the number of the precedence.
+constexpr std::array<std::string_view, 3> kPrecedences{"default", "required", "failed"};
+
+overlay::Rank read_rank(const base::Statement& row) {
+  const std::string precedence = row.text(18);
+  const auto* found = std::ranges::find(kPrecedences, precedence);
+  return {.cost = static_cast<std::uint16_t>(row.integer(17)),
+          .precedence = static_cast<overlay::Precedence>(found - kPrecedences.begin())};
+}
 
 Spec read_spec(const base::Statement& row) {
   const std::string kind = row.text(3);
@@ -43,7 +57,8 @@ Spec read_spec(const base::Statement& row) {
                  .host_header = row.text(8),
                  .rewrite_references = row.integer(14) != 0,
                  .peer_header = row.text(15),
-                 .any_name = row.integer(16) != 0};
+                 .any_name = row.integer(16) != 0,
+                 .rank = read_rank(row)};
   }
   if (kind == "access") {
     return Access{.service = row.text(5),
@@ -72,7 +87,7 @@ Store::Store(std::unique_ptr<base::Database> database, net::Loop& control)
     : control_(control),
       database_(std::move(database)),
       insert_(database_->prepare(
-          "INSERT INTO tunnels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
+          "INSERT INTO tunnels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")),
       insert_label_(database_->prepare("INSERT INTO tunnel_labels VALUES (?, ?, ?)")),
       http_(*database_),
       erase_(database_->prepare("DELETE FROM tunnels WHERE uid = ?")),
@@ -207,6 +222,8 @@ absl::Status Store::insert(const Record& record) {
   insert_.bind(15, share.rewrite_references ? 1 : 0);
   insert_.bind(16, share.peer_header);
   insert_.bind(17, share.any_name ? 1 : 0);
+  insert_.bind(18, share.rank.cost);
+  insert_.bind(19, kPrecedences.at(static_cast<std::size_t>(share.rank.precedence)));
   const auto stepped = insert_.step();
   insert_.reset();
   absl::Status status = stepped.status();

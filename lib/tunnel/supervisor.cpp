@@ -113,6 +113,24 @@ absl::Status Supervisor::check_service(const Tunnel& tunnel) const {
                                           tunnel::quoted(*service).append(kLabelRule));
 }
 
+absl::Status Supervisor::check_rank(const Tunnel& tunnel) const {
+  const auto* const share = std::get_if<Share>(&tunnel.spec);
+  if (share == nullptr || share->rank == overlay::Rank{}) {
+    return absl::OkStatus();
+  }
+  const overlay::Network& network = *links_.find(share->overlay)->second->network();
+  return network.ranks_hosts()
+             ? absl::OkStatus()
+             : absl::InvalidArgumentError(
+                   field_of(tunnel, "ziti")
+                       .append("overlay \"")
+                       .append(share->overlay)
+                       .append("\" is of the kind ")
+                       .append(network.kind())
+                       .append(", where a service has one host; cost and precedence are for "
+                               "networks of OpenZiti, leave them out"));
+}
+
 absl::Status Supervisor::bind(Tunnel& tunnel) {
   std::string* const listen = listen_of(tunnel.spec);
   if (listen == nullptr) {
@@ -149,6 +167,9 @@ absl::Status Supervisor::prepare(Tunnel& tunnel) {
   auto status = choose_overlay(tunnel);
   if (status.ok()) {
     status = check_service(tunnel);
+  }
+  if (status.ok()) {
+    status = check_rank(tunnel);
   }
   return status.ok() ? bind(tunnel) : status;
 }

@@ -75,6 +75,8 @@ class Supervisor final : public Actor {
   absl::Status choose_overlay(Tunnel& tunnel) const;
   /// The chosen overlay's own rule for names.
   absl::Status check_service(const Tunnel& tunnel) const;
+  /// Whether the chosen overlay knows of several hosts of a service.
+  absl::Status check_rank(const Tunnel& tunnel) const;
   absl::Status bind(Tunnel& tunnel);
   void overlay_changed(const std::string& name);
   void changed(const std::string& name);

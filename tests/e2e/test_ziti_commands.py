@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from programs import ctl
+from ziti_network import eventually
 
 
 @pytest.fixture
@@ -151,6 +152,31 @@ def test_the_target_learns_which_identity_dialed_and_nobody_can_pretend(programs
     with urllib.request.urlopen(request, timeout=20) as answer:
         seen = answer.read().decode().lower()
     assert f"x-who: {dialer.name}" in seen and "somebody" not in seen
+
+
+def terminators(ziti, service):
+    """What the network knows of those who host it: cost and precedence."""
+    found = ziti.admin.list("terminators", f'service="{service.id}"')
+    return [(each["cost"], each["precedence"]) for each in found if each["serviceId"] == service.id]
+
+
+def test_cost_and_precedence_of_a_share_are_the_terminators(member, endpoint, host, ziti):
+    service = ziti.service(hosts=[host])
+    member.ctl("overlay", "add", "prod", "--identity", host.path).ok()
+    rank = ("--ziti-cost", "300", "--ziti-precedence", "required")
+    shared = member.json("share", endpoint.url, "--overlay", "prod", "--service", service.name, "--name", "mine", *rank)
+    assert shared["share"]["ziti"] == {"cost": 300, "precedence": "PRECEDENCE_REQUIRED"}
+    assert terminators(ziti, service) == [(300, "required")]
+    text = member.ctl("get", "mine").ok().out
+    assert "cost:" in text and "300" in text and "required" in text
+
+
+def test_cost_and_precedence_are_refused_where_a_service_has_one_host(programs):
+    agent = programs.agent("hub")
+    refused = agent.ctl("share", "3000", "--name", "mine", "--ziti-cost", "1")
+    refused.failed(2, "share.ziti", "embedded", "leave them out", "--ziti-cost")
+    agent.ctl("share", "3000", "--name", "mine", "--ziti-cost", "65536").failed(2, "--ziti-cost", "65535")
+    agent.ctl("share", "3000", "--name", "mine", "--ziti-precedence", "high").failed(2, "required")
 
 
 def test_what_the_network_refuses_is_said_with_advice(ziti, host, dialer, service):

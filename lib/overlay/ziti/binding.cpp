@@ -32,12 +32,12 @@ void BindingCore::set_health(bool passing) {
   }
 }
 
-void BindingCore::update(std::uint16_t cost, Precedence precedence) {
+void BindingCore::update(const Rank& rank) {
   if (attached_) {
     channel_->control(content::kUpdateBind)
         .u32(header::kConnId, id_)
-        .u16(header::kCost, cost)
-        .u8(header::kPrecedence, static_cast<std::uint8_t>(precedence))
+        .u16(header::kCost, rank.cost)
+        .u8(header::kPrecedence, static_cast<std::uint8_t>(rank.precedence))
         .body(request_.session_token);
     channel_->sent_control();
   }

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "net/stream.hpp"
+#include "overlay/rank.hpp"
 #include "overlay/ziti/edge_message.hpp"
 
 namespace simplon::overlay::ziti {
@@ -25,14 +26,11 @@ struct Offer;
 /// Of each text that comes with a dial. What Simplon reads of them is shorter.
 inline constexpr std::size_t kMaxDialText = 1024;
 
-enum class Precedence : std::uint8_t { standard, required, failed };
-
 struct BindRequest {
   std::string session_token;
   bool encrypted = true;
   std::string listener_id;  ///< the same again replaces the older terminator on that router
-  std::uint16_t cost = 0;
-  Precedence precedence = Precedence::standard;
+  Rank rank{};
   std::string terminator_identity;  ///< to be dialed by name; may be empty
   net::TimePoint deadline;
 };
@@ -82,8 +80,9 @@ class Binding {
   /// Called from a handler of its own once established, and once ended. None after close().
   virtual void on_change(std::function<void()> changed) = 0;
 
+  /// Whether what is behind it works, for the network's statistics: dials come as before.
   virtual void set_health(bool passing) = 0;
-  virtual void update(std::uint16_t cost, Precedence precedence) = 0;
+  virtual void update(const Rank& rank) = 0;
   /// Withdraws it. Circuits that it brought live on, dials not answered yet are rejected.
   /// Idempotent.
   virtual void close() = 0;

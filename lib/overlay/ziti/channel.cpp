@@ -275,8 +275,8 @@ net::awaitable<std::expected<std::shared_ptr<Binding>, EdgeError>> ChannelCore::
   frame.flag(header::kRouterProvidedConnId)
       .flag(header::kSupportsBindSuccess)
       .flag(header::kSupportsInspect)
-      .u16(header::kCost, wanted.cost)
-      .u8(header::kPrecedence, static_cast<std::uint8_t>(wanted.precedence));
+      .u16(header::kCost, wanted.rank.cost)
+      .u8(header::kPrecedence, static_cast<std::uint8_t>(wanted.rank.precedence));
   if (!wanted.listener_id.empty()) {
     frame.text(header::kListenerId, wanted.listener_id);
   }

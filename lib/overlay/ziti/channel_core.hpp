@@ -205,7 +205,7 @@ class BindingCore final : public Binding, public std::enable_shared_from_this<Bi
   std::optional<EdgeError> ended() const override { return ended_; }
   void on_change(std::function<void()> changed) override { changed_ = std::move(changed); }
   void set_health(bool passing) override;
-  void update(std::uint16_t cost, Precedence precedence) override;
+  void update(const Rank& rank) override;
   void close() override;
 
  private:

@@ -45,7 +45,8 @@ Hosting::Hosting(Options options)
           SeatOptions{.maker = maker_,
                       .service = service_,
                       .listener_id = base::new_id(),
-                      .handler = taking(options.listen, std::move(options.handler))})),
+                      .handler = taking(options.listen, std::move(options.handler)),
+                      .rank = options.listen.rank})),
       status_{.since = std::chrono::system_clock::now(), .last_error = {}} {}
 
 void Hosting::start() { add_seat(); }

@@ -80,9 +80,11 @@ net::awaitable<Seat::Ended> Seat::sit(std::shared_ptr<Seat> self, Place place) {
   if (self->login_.number > login.number) {
     renew(loop, self->channel_, self->login_.token);
   }
+  const Rank bound_as = self->rank();
   auto binding = co_await self->channel_->bind({.session_token = place.ticket.session.token,
                                                 .encrypted = place.ticket.service.encrypted,
                                                 .listener_id = options.listener_id,
+                                                .rank = bound_as,
                                                 .deadline = loop.now() + kBindDeadline},
                                                options.handler);
   if (!binding) {
@@ -103,6 +105,10 @@ net::awaitable<Seat::Ended> Seat::sit(std::shared_ptr<Seat> self, Place place) {
   }
   if (!self->over(*self->binding_) && self->binding_->established()) {
     ended.established = true;
+    // Updates of a place that the controller does not know yet are lost.
+    if (self->rank() != bound_as) {
+      self->binding_->update(self->rank());
+    }
     if (!self->healthy_) {
       self->binding_->set_health(false);
     }
@@ -201,7 +207,18 @@ void Seat::adopt(const RouterLogin& login) {
 void Seat::set_health(bool passing) {
   if (std::exchange(healthy_, passing) != passing && binding_ && binding_->established()) {
     binding_->set_health(passing);
+    binding_->update(rank());
   }
+}
+
+// Controllers only count health events: the precedence is what sends dials to other hosts. A host
+// of the lowest is still tried where there is no other.
+Rank Seat::rank() const {
+  Rank out = options_->rank;
+  if (!healthy_) {
+    out.precedence = Precedence::failed;
+  }
+  return out;
 }
 
 void Seat::stop(std::shared_ptr<const void> logged_in) {

@@ -30,6 +30,7 @@ struct SeatOptions {
   std::string service;
   std::string listener_id;  ///< of this service here: a binding with it replaces an older one
   DialHandler handler;
+  Rank rank{};
 };
 
 struct SeatReport {
@@ -68,6 +69,7 @@ class Seat final : public std::enable_shared_from_this<Seat> {
   void tell(SeatReport report);
   void told(const Ended& ended, const Place& place);
   bool over(const Binding& binding) const;
+  Rank rank() const;
   net::Duration pause(unsigned failures);
 
   net::Loop& loop_;

@@ -58,6 +58,7 @@ class ZitiNetwork : public Network {
   /// On the control loop.
   virtual ZitiDetails details() const = 0;
   bool allows_service(std::string_view name) const override { return valid_service_text(name); }
+  bool ranks_hosts() const override { return true; }
 };
 
 /// Logs in in the background, for ever, with backoff. INVALID_ARGUMENT: the identity does not work.

@@ -67,6 +67,19 @@ TEST(TunnelMessageTest, WhatWasNotChosenIsAbsent) {
   EXPECT_FALSE(to_message(out, nullptr).share().http().has_timeouts());
 }
 
+TEST(TunnelMessageTest, ACostIsSixteenBitsAndAPrecedenceOneOfThree) {
+  v1::Tunnel message;
+  auto* rank = message.mutable_share()->mutable_ziti();
+  EXPECT_EQ(std::get<tunnel::Share>(from_message(message)->spec).rank, overlay::Rank{});
+  EXPECT_FALSE(to_message(*from_message(message), nullptr).share().has_ziti());
+  rank->set_precedence(static_cast<v1::ZitiRank::Precedence>(7));
+  EXPECT_THAT(from_message(message).status().ToString(),
+              testing::HasSubstr("share.ziti.precedence: "));
+  rank->set_precedence(v1::ZitiRank::PRECEDENCE_REQUIRED);
+  rank->set_cost(65536);
+  EXPECT_THAT(from_message(message).status().ToString(), testing::HasSubstr("share.ziti.cost: "));
+}
+
 TEST(TunnelMessageTest, ADurationIsWholeMilliseconds) {
   v1::Tunnel message;
   auto* head = message.mutable_access()->mutable_http()->mutable_timeouts()->mutable_head();

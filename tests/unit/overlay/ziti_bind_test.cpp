@@ -63,13 +63,13 @@ TEST_F(ZitiBind, TellsWhenItIsEstablished) {
 
 TEST_F(ZitiBind, CostPrecedenceAndHealthArrive) {
   auto request = circuits.to_bind();
-  request.cost = 300;
-  request.precedence = Precedence::required;
+  request.rank.cost = 300;
+  request.rank.precedence = Precedence::required;
   const auto binding = circuits.try_bind(request);
   ASSERT_TRUE(binding);
   EXPECT_EQ(circuits.fabric.bindings()[0].cost, 300);
   EXPECT_EQ(circuits.fabric.bindings()[0].precedence, 1);
-  (*binding)->update(7, Precedence::failed);
+  (*binding)->update({.cost = 7, .precedence = Precedence::failed});
   (*binding)->set_health(false);
   settle(loop);
   EXPECT_EQ(circuits.fabric.bindings()[0].cost, 7);

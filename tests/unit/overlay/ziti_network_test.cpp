@@ -414,18 +414,40 @@ TEST_F(ZitiNetworkTest, NewRoutersAreAskedForWhenTheOldOnesAreGone) {
   EXPECT_TRUE(answers());
 }
 
-TEST_F(ZitiNetworkTest, AHostWhoseTargetIsDownIsPassedOver) {
+TEST_F(ZitiNetworkTest, CostAndPrecedenceOfAHostGoToEveryRouter) {
+  begin({"router-1", "router-2"});
+  auto listener =
+      run(loop, alice->listen({.service = "web", .rank = {7, Precedence::required}}, echo_all));
+  ASSERT_TRUE(listener);
+  EXPECT_TRUE(pass_until([&] { return scripted->fabric.bindings().size() == 2; }));
+  for (const auto& binding : scripted->fabric.bindings()) {
+    EXPECT_EQ(binding.cost, 7);
+    EXPECT_EQ(binding.precedence, 1);
+  }
+}
+
+// A controller only counts health events: what others dial follows from the precedence.
+TEST_F(ZitiNetworkTest, AHostWhoseTargetIsDownIsTheLastChoice) {
   begin();
-  const auto web = host_echo();
+  auto listener =
+      run(loop, alice->listen({.service = "web", .rank = {7, Precedence::required}}, echo_all));
+  ASSERT_TRUE(listener);
+  const auto& web = *listener;
+  EXPECT_TRUE(pass_until([&] { return web->status().state == LinkState::up; }));
+  const auto is = [&](bool healthy, int precedence) {
+    return scripted->fabric.bindings().size() == 1 &&
+           scripted->fabric.bindings()[0].healthy == healthy &&
+           scripted->fabric.bindings()[0].precedence == precedence &&
+           scripted->fabric.bindings()[0].cost == 7;
+  };
   web->set_health(false);
-  EXPECT_TRUE(pass_until([&] { return !scripted->fabric.bindings().at(0).healthy; }));
+  EXPECT_TRUE(pass_until([&] { return is(false, 2); }));
+  EXPECT_TRUE(answers());
   // Also after the place was taken anew.
   scripted->fabric.drop_router();
-  EXPECT_TRUE(pass_until([&] {
-    return scripted->fabric.bindings().size() == 1 && !scripted->fabric.bindings()[0].healthy;
-  }));
+  EXPECT_TRUE(pass_until([&] { return is(false, 2); }));
   web->set_health(true);
-  EXPECT_TRUE(pass_until([&] { return scripted->fabric.bindings().at(0).healthy; }));
+  EXPECT_TRUE(pass_until([&] { return is(true, 1); }));
   EXPECT_TRUE(answers());
 }
 

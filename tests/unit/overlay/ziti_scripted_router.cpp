@@ -193,8 +193,7 @@ void ScriptedFabric::try_next(const std::shared_ptr<Attempt>& attempt, const std
   };
   std::vector<std::shared_ptr<Terminator>> fit;
   std::ranges::copy_if(terminators_, std::back_inserter(fit), [&](const auto& each) {
-    return each->seen.service == attempt->service && each->seen.healthy &&
-           each->seen.identity == attempt->identity;
+    return each->seen.service == attempt->service && each->seen.identity == attempt->identity;
   });
   if (fit.size() > 1) {
     std::erase(fit, attempt->terminator);  // another one for the second try

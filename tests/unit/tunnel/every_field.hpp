@@ -34,7 +34,8 @@ inline Share every_share() {
           .request_headers = {{set, "X-A", "1"}, {add, "X-A", "\xc3\xa9"}, {remove, "X-B", ""}},
           .response_headers = {{remove, "Server", ""}, {set, "X-A", ""}},
           .peer_header = "Simplon-Peer",
-          .http = every_setting()};
+          .http = every_setting(),
+          .rank = {.cost = 65535, .precedence = overlay::Precedence::failed}};
 }
 
 inline Access every_access() {

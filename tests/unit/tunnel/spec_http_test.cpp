@@ -186,7 +186,10 @@ TEST(SpecHttpTest, EveryFieldCountsWhetherARequestIsTheSame) {
            [](Share& s) { s.request_headers = {{Action::add, "a", "b"}}; },
            [](Share& s) { s.request_headers = {{Action::set, "a", "b"}}; },
            [](Share& s) { s.request_headers = {{Action::set, "ab", ""}}; },
-           [](Share& s) { s.response_headers = {{Action::add, "a", "b"}}; }}) {
+           [](Share& s) { s.response_headers = {{Action::add, "a", "b"}}; },
+           [](Share& s) { s.rank.cost = 1; },
+           [](Share& s) { s.rank.precedence = overlay::Precedence::required; },
+           [](Share& s) { s.rank.precedence = overlay::Precedence::failed; }}) {
     Share spec = share();
     choose(spec);
     add(spec);

@@ -156,6 +156,19 @@ TEST_F(TunnelTest, WhatAServiceMayBeCalledIsTheOverlaysRule) {
   EXPECT_TRUE(create(host_, tunnel).ok());
 }
 
+TEST_F(TunnelTest, CostAndPrecedenceAreForOverlaysThatKnowSeveralHosts) {
+  Tunnel tunnel{.name = "demo", .spec = Share{.service = "demo", .target = "80"}};
+  std::get<Share>(tunnel.spec).rank = {.cost = 9, .precedence = overlay::Precedence::required};
+  const auto refused = create(host_, tunnel);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.status().message()),
+              StartsWith("share.ziti: overlay \"default\""));
+  host_network_.ranks = true;
+  ASSERT_TRUE(create(host_, tunnel).ok());
+  ASSERT_TRUE(until([&] { return !host_network_.ranked.empty(); }));
+  EXPECT_EQ(host_network_.ranked[0], std::get<Share>(tunnel.spec).rank);
+}
+
 TEST_F(TunnelTest, AServiceNameOfAnotherAgentFailsTheShareAndIsTriedAgain) {
   Origin origin(loop_, http_origin());
   auto listener =

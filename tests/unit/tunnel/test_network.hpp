@@ -68,6 +68,10 @@ class TestNetwork final : public overlay::Network {
   void process_ends() override { process_ended = true; }
   bool process_ended = false;
   int listens = 0;
+  bool ranks_hosts() const override { return ranks; }
+  bool ranks = false;
+  std::vector<overlay::Rank> ranked;  // of each listen()
+  std::vector<bool> healths;          // as the listeners were told, repeats left out
 
   /// On the control loop.
   void set_link(overlay::LinkState state, std::string error = {}) {
@@ -120,6 +124,7 @@ class TestNetwork final : public overlay::Network {
   net::awaitable<std::expected<std::unique_ptr<overlay::Listener>, base::Failure>> listen(
       overlay::ListenOptions options, InboundHandler handler) override {
     ++listens;
+    ranked.push_back(options.rank);
     if (!directory_->host(options.service,
                           {.owner = name_,
                            .handler = std::make_shared<const InboundHandler>(std::move(handler)),
@@ -147,6 +152,11 @@ class TestNetwork final : public overlay::Network {
     }
     void on_change(std::function<void()> changed) override { changed_ = std::move(changed); }
     void changed() { changed_(); }
+    void set_health(bool passing) override {
+      if (network_.healths.empty() || network_.healths.back() != passing) {
+        network_.healths.push_back(passing);
+      }
+    }
 
    private:
     TestNetwork& network_;
