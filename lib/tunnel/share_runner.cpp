@@ -120,7 +120,7 @@ class ShareRunner final : public Runner {
           registration_changed();
         }
       });
-      listener_->set_health(target_hop_.state != HopState::down);
+      listener_->set_health(healthy_);
       return registration_changed();
     }
     register_error_ = result.error().message();
@@ -160,6 +160,9 @@ class ShareRunner final : public Runner {
   }
 
   void check_target() {
+    if (std::exchange(checking_, true)) {
+      return;
+    }
     net::spawn(around_.control, "share's target check",
                check(this, alive_, &around_.control, traffic_, target_, around_.target_tls,
                      connect_limit(tunnel_->spec)));
@@ -175,17 +178,40 @@ class ShareRunner final : public Runner {
     if (stream) {
       (*stream)->close();
     }
-    if (!alive.expired() && !self->draining_) {
-      self->check_.arm(control->now() + self->around_.settings.target_check,
-                       [self] { self->check_target(); });
+    if (!alive.expired()) {
+      self->checked(stream.has_value());
+    }
+  }
+
+  void checked(bool answers) {
+    checking_ = false;
+    count(answers);
+    if (!draining_) {
+      const Settings& settings = around_.settings;
+      check_.arm(
+          around_.control.now() + (answers ? settings.target_check : settings.target_check_again),
+          [this] { check_target(); });
+    }
+  }
+
+  // A host is failed after some failures in a row, and good again with the first success.
+  void count(bool answers) {
+    failures_ = answers ? 0 : failures_ + 1;
+    healthy_ = answers || (healthy_ && failures_ < around_.settings.target_failures);
+    if (listener_ != nullptr) {
+      listener_->set_health(healthy_);
     }
   }
 
   void far_end(const std::string& error) override {
+    if (error.empty()) {
+      count(true);
+    } else if (!draining_) {
+      // A client's connection failed, or the check's own: whether it lasts is seen soon.
+      check_.arm(around_.control.now() + around_.settings.target_check_again,
+                 [this] { check_target(); });
+    }
     if (error.empty() ? target_hop_.up() : target_hop_.down(error)) {
-      if (listener_ != nullptr) {
-        listener_->set_health(error.empty());
-      }
       update();
     }
   }
@@ -246,6 +272,9 @@ class ShareRunner final : public Runner {
   HopStatus target_hop_{.name = kTargetHop};
   net::Timer retry_;
   net::Timer check_;
+  bool checking_ = false;
+  unsigned failures_ = 0;  // in a row, of the check
+  bool healthy_ = true;    // for the overlay
 };
 
 }  // namespace

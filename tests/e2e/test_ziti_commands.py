@@ -179,6 +179,19 @@ def test_cost_and_precedence_are_refused_where_a_service_has_one_host(programs):
     agent.ctl("share", "3000", "--name", "mine", "--ziti-precedence", "high").failed(2, "required")
 
 
+def test_a_share_whose_target_is_down_is_the_last_choice_until_it_is_back(member, programs, host, ziti):
+    service = ziti.service(hosts=[host])
+    member.ctl("overlay", "add", "prod", "--identity", host.path).ok()
+    first = programs.tool("test", "endpoint", "--listen", "127.0.0.1:0")
+    port = first.address.rsplit(":", 1)[1]
+    member.json("share", port, "--overlay", "prod", "--service", service.name, "--name", "mine", "--ziti-cost", "5")
+    assert terminators(ziti, service) == [(5, "default")]
+    first.end()
+    eventually(lambda: terminators(ziti, service) == [(5, "failed")], "the target is gone")
+    programs.tool("test", "endpoint", "--listen", f"127.0.0.1:{port}")
+    eventually(lambda: terminators(ziti, service) == [(5, "default")], "the target is back")
+
+
 def test_what_the_network_refuses_is_said_with_advice(ziti, host, dialer, service):
     def reach(name):
         return ctl("test", "websocket", "--identity", dialer.path, "--service", name, "--timeout", "20s")

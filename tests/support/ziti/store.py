@@ -108,14 +108,14 @@ class Terminator:
     key: bytes = b""
     router_conn: bool = False
     token: bytes = b""
-    healthy: bool = True
+    healthy: bool = True  # as the last health event said: counted by controllers, no more
     id: str = field(default_factory=new_id)
     circuits: int = 0
 
     @property
     def rank(self):
         """Lower is chosen first: required, default, failed; then by cost and circuits."""
-        order = {1: 0, 0: 1, 2: 2}[self.precedence if self.healthy else 2]
+        order = {1: 0, 0: 1, 2: 2}[self.precedence]
         return order, self.cost + self.circuits, self.id
 
 

@@ -169,6 +169,30 @@ TEST_F(TunnelTest, CostAndPrecedenceAreForOverlaysThatKnowSeveralHosts) {
   EXPECT_EQ(host_network_.ranked[0], std::get<Share>(tunnel.spec).rank);
 }
 
+TEST_F(TunnelTest, AShareIsUnhealthyAfterSomeFailuresInARowAndGoodAgainWithTheFirstSuccess) {
+  std::optional<Origin> origin(std::in_place, loop_, http_origin());
+  const std::uint16_t port = origin->port();
+  share("demo", origin->target("http"));
+  const auto pass = [this](std::chrono::milliseconds time) {
+    clock_.advance(time);
+    net::test::settle(loop_);
+  };
+  pass({});
+  EXPECT_EQ(host_network_.healths, std::vector{true});
+  origin.reset();
+  const Settings settings;
+  pass(settings.target_check);
+  EXPECT_EQ(hop(*host_.status("demo"), kTargetHop).state, HopState::down);
+  pass(settings.target_check_again);
+  EXPECT_EQ(host_network_.healths, std::vector{true});
+  pass(settings.target_check_again);
+  EXPECT_EQ(host_network_.healths, (std::vector{true, false}));
+  origin.emplace(loop_, http_origin(), port);
+  pass(settings.target_check_again);
+  EXPECT_EQ(host_network_.healths, (std::vector{true, false, true}));
+  EXPECT_EQ(hop(*host_.status("demo"), kTargetHop).state, HopState::up);
+}
+
 TEST_F(TunnelTest, AServiceNameOfAnotherAgentFailsTheShareAndIsTriedAgain) {
   Origin origin(loop_, http_origin());
   auto listener =
