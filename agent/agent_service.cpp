@@ -1,5 +1,7 @@
 #include "agent/agent_service.hpp"
 
+#include <algorithm>
+
 #include <unistd.h>
 
 #include "agent/overlay_message.hpp"
@@ -53,6 +55,26 @@ absl::Status not_found(const std::string& name) {
   return name.empty() ? absl::InvalidArgumentError("name: is empty")
                       : absl::NotFoundError("name: there is no tunnel called \"" +
                                             name.substr(0, 80) + "\"");
+}
+
+constexpr std::size_t kMaxCheckedPath = 2048;
+
+// It goes into a request's head.
+absl::StatusOr<tunnel::CheckOptions> read_options(const v1::CheckTunnelRequest& request) {
+  tunnel::CheckOptions out{.websocket = request.websocket(), .service = request.service()};
+  if (!request.path().empty()) {
+    out.path = request.path();
+  }
+  const auto visible = [](unsigned char c) { return c > 0x20 && c < 0x7f; };
+  if (!out.path.starts_with('/') || out.path.size() > kMaxCheckedPath ||
+      !std::ranges::all_of(out.path, visible)) {
+    return absl::InvalidArgumentError(
+        "path: is not a \"/\" and at most 2,047 visible characters behind it");
+  }
+  if (!out.service.empty() && !overlay::valid_service_name(out.service)) {
+    return absl::InvalidArgumentError("service: is no name that a frontend serves");
+  }
+  return out;
 }
 
 class AgentService final : public v1::Agent::CallbackService {
@@ -197,6 +219,42 @@ class AgentService final : public v1::Agent::CallbackService {
       out->set_previous(previous);
       reply(absl::OkStatus());
     });
+  }
+
+  grpc::ServerWriteReactor<v1::CheckResult>* CheckTunnel(
+      Context*, const v1::CheckTunnelRequest* request) override {
+    return calls_.check(
+        "simplon.v1.Agent/CheckTunnel", [request = *request](Agent& agent, CheckReply reply) {
+          auto options = read_options(request);
+          if (!options.ok()) {
+            return reply(options.status());
+          }
+          if (agent.registry().find(request.name()) == nullptr) {
+            return reply(not_found(request.name()));
+          }
+          auto report = reply.report();
+          const auto shared = std::make_shared<CheckReply>(std::move(reply));
+          const auto begun =
+              agent.supervisor().check(request.name(), *std::move(options), std::move(report),
+                                       [shared] { (*shared)(absl::OkStatus()); });
+          if (!begun.ok()) {
+            (*shared)(begun);
+          }
+        });
+  }
+
+  grpc::ServerWriteReactor<v1::CheckResult>* CheckOverlay(
+      Context*, const v1::CheckOverlayRequest* request) override {
+    return calls_.check("simplon.v1.Agent/CheckOverlay",
+                        [name = request->name()](Agent& agent, CheckReply reply) {
+                          auto report = reply.report();
+                          const auto shared = std::make_shared<CheckReply>(std::move(reply));
+                          const auto begun = agent.overlays().check(
+                              name, std::move(report), [shared] { (*shared)(absl::OkStatus()); });
+                          if (!begun.ok()) {
+                            (*shared)(begun);
+                          }
+                        });
   }
 
  private:

@@ -12,6 +12,8 @@ constexpr std::array kRules{
     Rule{"simplon.v1.Agent/ListTunnels", unix_socket, Role::viewer},
     Rule{"simplon.v1.Agent/GetAgent", unix_socket, Role::viewer},
     Rule{"simplon.v1.Agent/ListOverlays", unix_socket, Role::viewer},
+    Rule{"simplon.v1.Agent/CheckTunnel", unix_socket, Role::operator_},
+    Rule{"simplon.v1.Agent/CheckOverlay", unix_socket, Role::operator_},
     Rule{"simplon.v1.Agent/CreateTunnel", unix_socket, Role::operator_},
     Rule{"simplon.v1.Agent/DeleteTunnel", unix_socket, Role::operator_},
     Rule{"simplon.v1.Agent/SetLogLevel", unix_socket, Role::operator_},

@@ -14,6 +14,7 @@
 
 #include "agent/agent.hpp"
 #include "agent/authorize.hpp"
+#include "agent/check_stream.hpp"
 #include "net/loop.hpp"
 
 namespace simplon::agent {
@@ -63,6 +64,24 @@ class Calls {
           }
         });
     return reactor;
+  }
+
+  /// The same for a check, whose results are a stream: `work(Agent&, CheckReply)`.
+  template <class Work>
+  grpc::ServerWriteReactor<v1::CheckResult>* check(std::string_view method, Work work) const {
+    const auto stream = CheckStream::make();
+    CheckReply reply(stream);
+    if (const auto status = authorize(principal_, method); !status.ok()) {
+      reply(status);
+      return stream.get();
+    }
+    reference_->control.post(
+        [reference = reference_, work = std::move(work), reply = std::move(reply)]() mutable {
+          if (reference->agent != nullptr) {
+            work(*reference->agent, std::move(reply));
+          }
+        });
+    return stream.get();
   }
 
  private:

@@ -5,6 +5,7 @@
 
 #include "agent/own_hub.hpp"
 #include "base/log.hpp"
+#include "overlay/identity_dates.hpp"
 
 namespace simplon::agent {
 
@@ -139,6 +140,62 @@ std::vector<OverlayInfo> Overlays::list() const {
   }
   std::ranges::sort(out, {}, &OverlayInfo::name);
   return out;
+}
+
+namespace {
+
+// What the members' own check says, and then how the link is.
+net::awaitable<void> run_check(net::awaitable<void> check, std::function<void()> link,
+                               std::move_only_function<void()> done) {
+  co_await std::move(check);
+  link();
+  done();
+}
+
+void report_link(const overlay::LinkStatus& link, const overlay::CheckReport& report) {
+  if (link.state == overlay::LinkState::up) {
+    report({.hop = "link",
+            .latency = {},
+            .message = "up since " + overlay::utc(link.since),
+            .advice = {},
+            .connection_id = {}});
+    return;
+  }
+  std::string words(overlay::to_string(link.state));
+  words += link.last_error.empty() ? "" : ": " + link.last_error;
+  report(overlay::broken("link", words, "it is tried again by itself; see the hub's log"));
+}
+
+}  // namespace
+
+absl::Status Overlays::check(const std::string& name, overlay::CheckReport report,
+                             std::move_only_function<void()> done) {
+  const Entry* const entry = find(name);
+  if (entry == nullptr) {
+    return absl::NotFoundError("name: there is no overlay called \"" + name.substr(0, 80) + "\"");
+  }
+  if (!entry->entrance.check) {
+    report(overlay::broken("identity", entry->failed, "add the overlay again, with --replace"));
+    done();
+    return absl::OkStatus();
+  }
+  // Of an OpenZiti network the check itself sees the login.
+  const auto good = std::make_shared<bool>(true);
+  overlay::CheckReport watched = [report, good](const overlay::CheckStep& step) {
+    *good = *good && step.state != overlay::CheckStep::State::failed;
+    return report(step);
+  };
+  std::function<void()> link = [this, alive = std::weak_ptr(alive_), name, report, good] {
+    const Entry* const now = alive.expired() ? nullptr : find(name);
+    if (*good && now != nullptr && now->entrance.network != nullptr &&
+        now->entrance.network->kind() == "embedded") {
+      report_link(now->entrance.network->status(), report);
+    }
+  };
+  net::spawn(
+      control_, "check of an overlay",
+      run_check(entry->entrance.check(std::move(watched)), std::move(link), std::move(done)));
+  return absl::OkStatus();
 }
 
 std::string Overlays::agent_name() const {

@@ -60,6 +60,9 @@ class Overlays {
   void remove(const std::string& name, bool force, Removed done);
 
   std::vector<OverlayInfo> list() const;
+  /// Tries everything between this host and that network. NOT_FOUND.
+  absl::Status check(const std::string& name, overlay::CheckReport report,
+                     std::move_only_function<void()> done);
   /// By the identity in "default" if that was joined, else as the options say.
   std::string agent_name() const;
   /// FAILED_PRECONDITION says why this agent is none.

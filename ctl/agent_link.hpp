@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -44,6 +45,26 @@ class AgentLink {
       return std::unexpected(failed(status));
     }
     return response;
+  }
+
+  /// A call whose answers are a stream; `take` gets each as it comes.
+  template <class Request, class Response>
+  Answer<void> stream(std::unique_ptr<grpc::ClientReader<Response>> (v1::Agent::Stub::*method)(
+                          grpc::ClientContext*, const Request&),
+                      const Request& request, std::chrono::milliseconds timeout,
+                      const std::function<void(const Response&)>& take) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
+    const auto reader = (agent_.get()->*method)(&context, request);
+    Response response;
+    while (reader->Read(&response)) {
+      take(response);
+    }
+    const grpc::Status status = reader->Finish();
+    if (!status.ok()) {
+      return std::unexpected(failed(status));
+    }
+    return {};
   }
 
  private:

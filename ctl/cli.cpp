@@ -164,6 +164,7 @@ void build(CLI::App& app, Context& context) {
       ->type_name("table|json");
   add_tunnel_commands(app, context);
   add_resource_commands(app, context);
+  add_doctor_command(app, context);
   add_agent_commands(app, context);
   add_overlay_commands(app, context);
   add_membership_commands(app, context);

@@ -24,6 +24,7 @@ struct Context {
 
 void add_tunnel_commands(CLI::App& app, Context& context);      // share, access, frontend
 void add_resource_commands(CLI::App& app, Context& context);    // list, get, delete
+void add_doctor_command(CLI::App& app, Context& context);       // doctor
 void add_agent_commands(CLI::App& app, Context& context);       // status, version, log-level
 void add_overlay_commands(CLI::App& app, Context& context);     // hub invite, join
 void add_membership_commands(CLI::App& app, Context& context);  // overlay add, list, get, remove

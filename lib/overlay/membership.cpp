@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "overlay/embedded/embedded.hpp"
+#include "overlay/embedded/member_check.hpp"
 #include "overlay/identity_text.hpp"
 #include "overlay/zrok/zrok_network.hpp"
 
@@ -38,11 +39,15 @@ absl::StatusOr<Entrance> enter_embedded(net::Loop& control, IdentityFile identit
                                         std::shared_ptr<MemoryBudget> budget) {
   auto network = make_embedded_network(
       control,
-      {.identity = std::move(identity), .loops = std::move(loops), .budget = std::move(budget)});
+      {.identity = identity, .loops = std::move(loops), .budget = std::move(budget)});
   if (!network.ok()) {
     return network.status();
   }
-  return Entrance{.network = std::move(*network), .details = {}};
+  return Entrance{.network = std::move(*network),
+                  .details = {},
+                  .check = [loop = &control, identity = std::move(identity)](CheckReport report) {
+                    return check_member(loop, identity, std::move(report));
+                  }};
 }
 
 absl::StatusOr<Entrance> enter_ziti(net::Loop& control, ziti::IdentityFile identity,
@@ -55,7 +60,9 @@ absl::StatusOr<Entrance> enter_ziti(net::Loop& control, ziti::IdentityFile ident
     return network.status();
   }
   const auto* ziti = network->get();
-  return Entrance{.network = std::move(*network), .details = [ziti] { return ziti->details(); }};
+  return Entrance{.network = std::move(*network),
+                  .details = [ziti] { return ziti->details(); },
+                  .check = ziti->checks()};
 }
 
 absl::StatusOr<Entrance> enter_zrok(net::Loop& control, zrok::Membership membership,
@@ -69,7 +76,9 @@ absl::StatusOr<Entrance> enter_zrok(net::Loop& control, zrok::Membership members
     return network.status();
   }
   const auto* zrok = network->get();
-  return Entrance{.network = std::move(*network), .details = [zrok] { return zrok->details(); }};
+  return Entrance{.network = std::move(*network),
+                  .details = [zrok] { return zrok->details(); },
+                  .check = zrok->checks()};
 }
 
 }  // namespace

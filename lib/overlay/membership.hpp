@@ -17,6 +17,7 @@
 
 #include "net/async.hpp"
 #include "net/loop.hpp"
+#include "overlay/check.hpp"
 #include "overlay/embedded/identity.hpp"
 #include "overlay/embedded/session_memory.hpp"
 #include "overlay/network.hpp"
@@ -51,6 +52,9 @@ struct Entrance {
   std::unique_ptr<Network> network;
   /// On the control loop, while the network lives. Empty: an embedded network has none.
   std::function<ziti::ZitiDetails()> details;
+  /// Starts a check of everything between this host and the network, on the control loop; a check
+  /// may outlive the network.
+  std::function<net::awaitable<void>(CheckReport)> check;
 };
 
 /// Connects in the background, for ever. `loops`: of streams; not empty; may be the control loop.

@@ -39,6 +39,15 @@ void Runner::drain(std::move_only_function<void()> released) {
   });
 }
 
+CheckSubject Runner::check_subject() {
+  return {.loop = &around_.control,
+          .tunnel = tunnel_,
+          .link = link_,
+          .engine = {},
+          .target_tls = nullptr,
+          .status = {}};
+}
+
 Status Runner::status() const {
   Judgement judgement = judge();
   std::string url = url_of(*tunnel_);

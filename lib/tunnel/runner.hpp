@@ -16,6 +16,7 @@
 #include "tunnel/spec.hpp"
 #include "tunnel/status.hpp"
 #include "tunnel/traffic.hpp"
+#include "tunnel/tunnel_check.hpp"
 
 namespace simplon::tunnel {
 
@@ -46,6 +47,8 @@ class Runner {
   bool finished() const { return released_ && traffic_->counters().open_connections == 0; }
 
   Status status() const;
+  /// What a check needs of this tunnel, status left out.
+  virtual CheckSubject check_subject();
   const Tunnel& tunnel() const { return *tunnel_; }
   const OverlayLink& link() const { return *link_; }
 

@@ -54,6 +54,17 @@ class ShareRunner final : public Runner {
     registration_changed();
   }
 
+  CheckSubject check_subject() override {
+    CheckSubject out = Runner::check_subject();
+    out.target_tls = around_.target_tls;
+    out.engine = [path = path_](std::unique_ptr<overlay::Inbound> inbound) {
+      if (path != nullptr) {
+        path->take(std::move(inbound));
+      }
+    };
+    return out;
+  }
+
  private:
   using Registered = std::expected<std::unique_ptr<overlay::Listener>, base::Failure>;
 

@@ -219,6 +219,32 @@ std::optional<Status> Supervisor::status(std::string_view name) const {
   return found != runners_.end() ? std::optional(found->second->status()) : std::nullopt;
 }
 
+namespace {
+
+net::awaitable<void> run_check(CheckSubject subject, CheckOptions options,
+                               overlay::CheckReport report, std::move_only_function<void()> done) {
+  co_await check_tunnel(std::move(subject), std::move(options), std::move(report));
+  done();
+}
+
+}  // namespace
+
+absl::Status Supervisor::check(std::string_view name, CheckOptions options,
+                               overlay::CheckReport report, std::move_only_function<void()> done) {
+  const auto found = runners_.find(name);
+  if (found == runners_.end()) {
+    return absl::NotFoundError("name: there is no tunnel called \"" + std::string(name) + "\"");
+  }
+  CheckSubject subject = found->second->check_subject();
+  subject.status = [this, alive = std::weak_ptr(alive_), of = std::string(name)] {
+    const auto known = alive.expired() ? std::nullopt : status(of);
+    return known ? *known : Status{};
+  };
+  net::spawn(around_.control, "check of a tunnel",
+             run_check(std::move(subject), std::move(options), std::move(report), std::move(done)));
+  return absl::OkStatus();
+}
+
 void Supervisor::on_change(std::function<void(const std::string& name)> changed) {
   on_change_ = std::move(changed);
 }

@@ -54,6 +54,9 @@ class Supervisor final : public Actor {
 
   /// Nothing for a name that does not run here.
   std::optional<Status> status(std::string_view name) const;
+  /// Tries the tunnel's path (tunnel_check.hpp). NOT_FOUND: it does not run here.
+  absl::Status check(std::string_view name, CheckOptions options, overlay::CheckReport report,
+                     std::move_only_function<void()> done);
   /// Calls `changed` with a tunnel's name, later, when its status (counters apart) may have
   /// changed.
   void on_change(std::function<void(const std::string& name)> changed);

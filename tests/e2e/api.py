@@ -30,12 +30,16 @@ class Client:
         """The same in protobuf's JSON mapping, without defaults in the answer."""
         return MessageToDict(self._send(method, lambda request: ParseDict(fields, request())))
 
-    def _send(self, method, make):
+    def stream(self, method, /, **fields):
+        """The answers of a server stream, as they come."""
+        return self._send(method, lambda request: request(**fields), self.channel.unary_stream)
+
+    def _send(self, method, make, kind=None):
         service, name = method.split("/")
         found = self.pool.FindServiceByName(service).FindMethodByName(name)
         request = make(message_factory.GetMessageClass(found.input_type))
         answer = message_factory.GetMessageClass(found.output_type)
-        stub = self.channel.unary_unary(
+        stub = (kind or self.channel.unary_unary)(
             f"/{service}/{name}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=answer.FromString,

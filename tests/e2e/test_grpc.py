@@ -155,3 +155,18 @@ def test_an_agent_without_a_hub_says_so(programs):
     )
     assert "hub" in details
     client.channel.close()
+
+
+def test_a_check_is_a_stream_of_steps_that_a_caller_may_leave(client, agent, endpoint):
+    agent.ctl("share", endpoint.url, "--name", "web").ok()
+    steps = list(client.stream("simplon.v1.Agent/CheckTunnel", name="web"))
+    assert [step.hop for step in steps][:2] == ["target", "target HTTP"]
+    assert all(step.state == 1 for step in steps) and steps[0].HasField("latency_microseconds")
+    for _ in range(20):
+        left = client.stream("simplon.v1.Agent/CheckTunnel", name="web")
+        next(left)
+        left.cancel()
+    assert [step.hop for step in client.stream("simplon.v1.Agent/CheckOverlay", name="default")][0] == "identity"
+    refused(grpc.StatusCode.NOT_FOUND, lambda: list(client.stream("simplon.v1.Agent/CheckTunnel", name="nothing")))
+    bad = lambda: list(client.stream("simplon.v1.Agent/CheckTunnel", name="web", path="/\r\nX: y"))  # noqa: E731
+    assert "path" in refused(grpc.StatusCode.INVALID_ARGUMENT, bad)

@@ -192,6 +192,44 @@ def test_a_share_whose_target_is_down_is_the_last_choice_until_it_is_back(member
     eventually(lambda: terminators(ziti, service) == [(5, "default")], "the target is back")
 
 
+def checked(run):
+    return {each["hop"]: each for each in json.loads(run.out)["results"]}
+
+
+def test_doctor_tries_an_overlay_a_share_and_an_access(programs, member, endpoint, ziti):
+    host, dialer = ziti.identity("host"), ziti.identity("dialer")
+    service = ziti.service(hosts=[host], dialers=[dialer])
+    member.ctl("overlay", "add", "prod", "--identity", host.path).ok()
+    member.ctl("share", endpoint.url, "--overlay", "prod", "--service", service.name, "--name", "mine").ok()
+    found = checked(member.ctl("-o", "json", "doctor", "prod").ok())
+    routers = [hop for hop in found if hop.startswith("router ")]
+    assert list(found) == ["identity", "controller", "controller API", "login", "services", *routers,
+                           f'service "{service.name}"']
+    assert routers and all("Hello in" in found[each]["message"] for each in routers if "latencyMicroseconds" in found[each])
+    assert "1 to host" in found["services"]["message"] and ziti.version in found["controller API"]["message"]
+    # The host's identity may not dial: that is where its own check ends, and no fault.
+    assert list(checked(member.ctl("-o", "json", "doctor", "mine").ok()))[-1] == "registration"
+    other = programs.agent("other", hub="none")
+    other.ctl("overlay", "add", "prod", "--identity", dialer.path).ok()
+    access = other.json("access", service.name, "--overlay", "prod")["name"]
+    found = checked(other.ctl("-o", "json", "doctor", access, "--websocket", "--path", "/echo").ok())
+    assert list(found) == ["listener", "overlay link", "far end", "whole path", "websocket"]
+    member.ctl("delete", "mine", "--drain", "0s").ok()
+    broken = other.ctl("doctor", access).failed(1, "broken at: far end")
+    assert "nobody hosts this service now" in broken.out and "start its host" in broken.out
+
+
+def test_doctor_names_the_controller_that_is_gone(member, host, tmp_path):
+    identity = json.loads(host.path.read_text(encoding="utf-8"))
+    identity["ztAPI"] = "https://127.0.0.1:1/edge/client/v1"
+    identity["ztAPIs"] = [identity["ztAPI"]]
+    path = tmp_path / "gone.json"
+    path.write_text(json.dumps(identity), encoding="utf-8")
+    member.ctl("overlay", "add", "prod", "--identity", path).failed(1)
+    broken = member.ctl("doctor", "prod").failed(1, "broken at: controller", "is the controller running")
+    assert "127.0.0.1:1: connection refused" in broken.out.lower()
+
+
 def test_what_the_network_refuses_is_said_with_advice(ziti, host, dialer, service):
     def reach(name):
         return ctl("test", "websocket", "--identity", dialer.path, "--service", name, "--timeout", "20s")

@@ -1,6 +1,7 @@
 #include "overlay/ziti/certificate.hpp"
 
 #include <array>
+#include <ctime>
 #include <vector>
 
 #include <absl/strings/escaping.h>
@@ -77,6 +78,14 @@ std::string name_of(const X509_NAME* name) {
     return {};
   }
   return text_of(bio.get());
+}
+
+std::optional<std::chrono::system_clock::time_point> time_of(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) {
+    return std::nullopt;
+  }
+  return std::chrono::system_clock::from_time_t(timegm(&parts));
 }
 
 bool issued(X509* subject, const std::vector<Certificate>& candidates) {
@@ -182,6 +191,22 @@ std::optional<std::string> missing_issuer(std::string_view chain, std::string_vi
     return std::nullopt;
   }
   return name_of(X509_get_issuer_name(at));
+}
+
+std::optional<IdentityDates> dates_of(std::string_view chain) {
+  const CleanErrors clean;
+  const auto all = read_all(chain);
+  if (!all || all->empty()) {
+    return std::nullopt;
+  }
+  const X509* const leaf = all->front().get();
+  const auto from = time_of(X509_get0_notBefore(leaf));
+  const auto until = time_of(X509_get0_notAfter(leaf));
+  if (!from || !until) {
+    return std::nullopt;
+  }
+  return IdentityDates{
+      .subject = name_of(X509_get_subject_name(leaf)), .not_before = *from, .not_after = *until};
 }
 
 base::Result<std::string> read_pkcs7(std::string_view base64) {

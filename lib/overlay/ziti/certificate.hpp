@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "overlay/identity_dates.hpp"
 
 namespace simplon::overlay::ziti {
 
@@ -21,6 +22,9 @@ bool is_private_key(std::string_view pem);
 /// The issuer's name when neither the chain (PEM, leaf first) nor the bundle (PEM) holds the
 /// certificate that issued the chain's last one; nothing when all is there.
 std::optional<std::string> missing_issuer(std::string_view chain, std::string_view bundle);
+
+/// Of the chain's first certificate (PEM).
+std::optional<IdentityDates> dates_of(std::string_view chain);
 
 /// The certificates of a base64 PKCS #7 bundle (BER), as PEM. protocol_error: not one, or it holds
 /// none or more than 256.

@@ -348,6 +348,14 @@ net::awaitable<std::expected<std::vector<Router>, base::Failure>> Controller::ro
     std::string service_id, SessionType type, net::TimePoint deadline) {
   return Impl::routers(impl_, std::move(service_id), type, deadline);
 }
+net::awaitable<std::expected<std::vector<Service>, base::Failure>> Controller::services(
+    net::TimePoint deadline) {
+  return Impl::services(impl_, deadline);
+}
+net::awaitable<std::expected<std::vector<OwnRouter>, base::Failure>> Controller::own_routers(
+    net::TimePoint deadline) {
+  return Impl::own_routers(impl_, deadline);
+}
 void Controller::drop_session(const std::string& service_id, SessionType type,
                               const std::string& token) {
   impl_->drop_session(service_id, type, token);

@@ -41,6 +41,12 @@ struct ServiceSession {
   std::vector<Router> routers;  ///< those that are online, with a TLS address; never empty
 };
 
+/// An edge router that policies give this identity.
+struct OwnRouter {
+  Router router;
+  bool online = true;  ///< as the controller says
+};
+
 struct ApiSession {
   std::string token;
   bool oidc = false;
@@ -90,6 +96,12 @@ class Controller {
   /// for all who ask at the same time, and no more than once in a second.
   net::awaitable<std::expected<std::vector<Router>, base::Failure>> routers(
       std::string service_id, SessionType type, net::TimePoint deadline);
+
+  /// For a person's check, asked anew: all services of this identity, and its routers.
+  net::awaitable<std::expected<std::vector<Service>, base::Failure>> services(
+      net::TimePoint deadline);
+  net::awaitable<std::expected<std::vector<OwnRouter>, base::Failure>> own_routers(
+      net::TimePoint deadline);
 
   /// A router refused the session's token: the next session() makes a new one.
   void drop_session(const std::string& service_id, SessionType type, const std::string& token);

@@ -189,6 +189,28 @@ net::awaitable<Controller::Impl::Outcome<Service>> Controller::Impl::service(
   }
 }
 
+net::awaitable<Controller::Impl::Outcome<std::vector<Service>>> Controller::Impl::services(
+    Self self, net::TimePoint deadline) {
+  if (auto refreshed = co_await refresh(self, deadline); !refreshed) {
+    co_return std::unexpected(std::move(refreshed.error()));
+  }
+  std::vector<Service> out;
+  for (const auto& [name, service] : self->services_) {
+    out.push_back(service);
+  }
+  co_return out;
+}
+
+net::awaitable<Controller::Impl::Outcome<std::vector<OwnRouter>>> Controller::Impl::own_routers(
+    Self self, net::TimePoint deadline) {
+  Call request{.target = absl::StrCat("/current-identity/edge-routers?limit=", kPage), .tries = 1};
+  const auto data = co_await call(self, std::move(request), deadline);
+  if (!data) {
+    co_return std::unexpected(self->failure(data.error()));
+  }
+  co_return read_own_routers(*data);
+}
+
 // News of the services, while some are dialed or hosted.
 net::awaitable<void> Controller::Impl::watch(Self self) {
   while (!self->ended_) {

@@ -36,6 +36,9 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
   static net::awaitable<Outcome<std::vector<Router>>> routers(Self self, std::string id,
                                                               SessionType type,
                                                               net::TimePoint deadline);
+  static net::awaitable<Outcome<std::vector<Service>>> services(Self self, net::TimePoint deadline);
+  static net::awaitable<Outcome<std::vector<OwnRouter>>> own_routers(Self self,
+                                                                     net::TimePoint deadline);
   void drop_session(const std::string& id, SessionType type, const std::string& token);
   static net::awaitable<bool> confirm_login(Self self, std::string token, net::TimePoint deadline);
 

@@ -98,6 +98,23 @@ std::optional<net::Endpoint> tls_endpoint(const json& router) {
   return std::nullopt;
 }
 
+// One that was disabled counts as one that is not there.
+std::optional<OwnRouter> read_router(const json& one) {
+  if (!one.is_object() || bool_at(one, "disabled").value_or(false)) {
+    return std::nullopt;
+  }
+  auto endpoint = tls_endpoint(one);
+  if (!endpoint) {
+    return std::nullopt;
+  }
+  std::string name = printable(text_at(one, "name"));
+  if (name.empty()) {
+    name = net::to_string(*endpoint);
+  }
+  return OwnRouter{.router = {.name = std::move(name), .endpoint = *std::move(endpoint)},
+                   .online = bool_at(one, "isOnline").value_or(true)};
+}
+
 }  // namespace
 
 std::optional<system_clock::time_point> read_time(std::string_view text) {
@@ -250,19 +267,23 @@ std::vector<Router> read_routers(const json& data) {
     return out;
   }
   for (const json& one : *routers) {
-    if (!one.is_object() || !bool_at(one, "isOnline").value_or(true) ||
-        bool_at(one, "disabled").value_or(false) || out.size() == kMaxRouters) {
-      continue;
+    auto read = read_router(one);
+    if (read && read->online && out.size() < kMaxRouters &&
+        std::ranges::find(out, read->router) == out.end()) {
+      out.push_back(std::move(read->router));
     }
-    if (auto endpoint = tls_endpoint(one)) {
-      std::string name = printable(text_at(one, "name"));
-      if (name.empty()) {
-        name = net::to_string(*endpoint);
-      }
-      Router router{.name = std::move(name), .endpoint = *std::move(endpoint)};
-      if (std::ranges::find(out, router) == out.end()) {
-        out.push_back(std::move(router));
-      }
+  }
+  return out;
+}
+
+std::vector<OwnRouter> read_own_routers(const json& data) {
+  std::vector<OwnRouter> out;
+  if (!data.is_array()) {
+    return out;
+  }
+  for (const json& one : data) {
+    if (auto read = read_router(one); read && out.size() < kMaxRouters) {
+      out.push_back(*std::move(read));
     }
   }
   return out;

@@ -54,6 +54,8 @@ std::optional<Page> read_services(const nlohmann::json& answer);
 std::optional<ServiceSession> read_session(const nlohmann::json& data);
 /// Those that are online and have a TLS address; `data` holds edgeRouters.
 std::vector<Router> read_routers(const nlohmann::json& data);
+/// Of GET /current-identity/edge-routers, whose data is the list; also those that are offline.
+std::vector<OwnRouter> read_own_routers(const nlohmann::json& data);
 
 /// RFC 3339.
 std::optional<system_clock::time_point> read_time(std::string_view text);

@@ -9,6 +9,7 @@
 #include "overlay/ziti/controller.hpp"
 #include "overlay/ziti/dialing.hpp"
 #include "overlay/ziti/hosting.hpp"
+#include "overlay/ziti/network_check.hpp"
 #include "overlay/ziti/refusals.hpp"
 
 namespace simplon::overlay::ziti {
@@ -42,7 +43,10 @@ struct Reach {
 class Core final : public std::enable_shared_from_this<Core> {
  public:
   Core(net::Loop& control, std::unique_ptr<Controller> controller, ZitiOptions options)
-      : control_(control), controller_(std::move(controller)), loops_(std::move(options.loops)) {
+      : control_(control),
+        identity_(std::move(options.identity)),
+        controller_(std::move(controller)),
+        loops_(std::move(options.loops)) {
     auto maker = std::make_shared<ChannelMaker>();
     maker->tls = controller_->router_tls();
     maker->client_name = host_name();
@@ -124,6 +128,24 @@ class Core final : public std::enable_shared_from_this<Core> {
     return out;
   }
 
+  std::vector<HostedService> hosted() const {
+    std::vector<HostedService> out;
+    for (const auto& [service, hosting] : hostings_) {
+      out.push_back(
+          {.name = service, .terminators = hosting->established(), .status = hosting->status()});
+    }
+    return out;
+  }
+
+  static net::awaitable<void> check(std::shared_ptr<Core> self, CheckReport report) {
+    co_await check_network({.loop = &self->control_,
+                            .identity = self->identity_,
+                            .controller = self->controller_,
+                            .client_name = self->maker_->client_name,
+                            .hosted = [self] { return self->hosted(); }},
+                           std::move(report));
+  }
+
   static net::awaitable<std::expected<std::shared_ptr<Hosting>, Failure>> add(
       std::shared_ptr<Core> self, ListenOptions options, Handler handler) {
     const std::string service = options.service;
@@ -195,6 +217,7 @@ class Core final : public std::enable_shared_from_this<Core> {
   }
 
   net::Loop& control_;
+  const IdentityFile identity_;
   std::shared_ptr<Controller> controller_;  // null once ended
   std::shared_ptr<const void> logged_in_;
   LinkStatus last_;  // of it
@@ -278,6 +301,9 @@ class LiveNetwork final : public ZitiNetwork {
     return listen_at(core_, std::move(options), std::move(handler));
   }
   ZitiDetails details() const override { return core_->details(); }
+  std::function<net::awaitable<void>(CheckReport)> checks() const override {
+    return [core = core_](CheckReport report) { return Core::check(core, std::move(report)); };
+  }
 
  private:
   const std::shared_ptr<Core> core_;
@@ -291,7 +317,7 @@ absl::StatusOr<std::unique_ptr<ZitiNetwork>> make_ziti_network(net::Loop& contro
   if (options.loops.empty()) {
     return absl::InvalidArgumentError("no loops to put channels on");
   }
-  auto controller = Controller::make(control, {.identity = std::move(options.identity),
+  auto controller = Controller::make(control, {.identity = options.identity,
                                                .first_retry = options.first_retry,
                                                .poll_interval = options.poll_interval});
   if (!controller.ok()) {

@@ -17,6 +17,7 @@
 
 #include <absl/status/statusor.h>
 
+#include "overlay/check.hpp"
 #include "overlay/embedded/session_memory.hpp"
 #include "overlay/network.hpp"
 #include "overlay/ziti/identity_file.hpp"
@@ -57,6 +58,8 @@ class ZitiNetwork : public Network {
  public:
   /// On the control loop.
   virtual ZitiDetails details() const = 0;
+  /// Starts checks (check_network) on the control loop; may outlive the network.
+  virtual std::function<net::awaitable<void>(CheckReport)> checks() const = 0;
   bool allows_service(std::string_view name) const override { return valid_service_text(name); }
   bool ranks_hosts() const override { return true; }
 };

@@ -266,10 +266,17 @@ net::awaitable<std::expected<std::unique_ptr<Listener>, base::Failure>> listen_t
   co_return std::make_unique<ZrokListener>(hosted);
 }
 
+// The instance's answer to a check.
+constexpr std::chrono::seconds kCheckLimit{10};
+
 class Zrok final : public ZrokNetwork {
  public:
-  Zrok(net::Loop& control, std::shared_ptr<Shares> shares, std::unique_ptr<ziti::ZitiNetwork> below)
-      : shares_(std::move(shares)),
+  Zrok(net::Loop& control, std::shared_ptr<Shares> shares, std::shared_ptr<Client> client,
+       std::string environment, std::unique_ptr<ziti::ZitiNetwork> below)
+      : loop_(control),
+        environment_(std::move(environment)),
+        shares_(std::move(shares)),
+        client_(std::move(client)),
         below_(std::move(below)),
         reach_(std::make_shared<Reach>(control, shares_, *below_)) {
     shares_->start();
@@ -293,6 +300,12 @@ class Zrok final : public ZrokNetwork {
   }
   ziti::ZitiDetails details() const override { return below_->details(); }
   void process_ends() override { shares_->keep(); }
+  std::function<net::awaitable<void>(CheckReport)> checks() const override {
+    return [loop = &loop_, client = client_, environment = environment_,
+            below = below_->checks()](CheckReport report) {
+      return check(loop, client, environment, below, std::move(report));
+    };
+  }
 
   // Neither needs this object once it has been called.
   net::awaitable<std::expected<Dialed, Refusal>> dial(net::Loop& loop,
@@ -311,7 +324,33 @@ class Zrok final : public ZrokNetwork {
   }
 
  private:
+  static net::awaitable<void> check(net::Loop* loop, std::shared_ptr<Client> client,
+                                    std::string environment,
+                                    std::function<net::awaitable<void>(CheckReport)> below,
+                                    CheckReport report) {
+    const net::TimePoint start = loop->now();
+    const auto known = co_await client->shares(std::move(environment), start + kCheckLimit);
+    if (!known) {
+      report(broken("instance", known.error().words,
+                    "is the instance running, and is the account's token still good?"));
+      co_return;
+    }
+    const bool heard =
+        report({.hop = "instance",
+                .latency = loop->now() - start,
+                .message = "knows this environment, with " + std::to_string(known->size()) +
+                           (known->size() == 1 ? " share" : " shares"),
+                .advice = {},
+                .connection_id = {}});
+    if (heard && below) {
+      co_await below(std::move(report));
+    }
+  }
+
+  net::Loop& loop_;
+  const std::string environment_;
   const std::shared_ptr<Shares> shares_;
+  const std::shared_ptr<Client> client_;  // of checks
   const std::unique_ptr<ziti::ZitiNetwork> below_;
   const ReachPtr reach_;
 };
@@ -324,8 +363,10 @@ absl::StatusOr<std::unique_ptr<ZrokNetwork>> make_zrok_network(
   if (!client.ok()) {
     return client.status();
   }
+  auto checks = (*client)->another();
   auto shares = std::make_shared<Shares>(control, options, *std::move(client));
-  return std::make_unique<Zrok>(control, std::move(shares), std::move(below));
+  return std::make_unique<Zrok>(control, std::move(shares), std::move(checks),
+                                options.membership.environment, std::move(below));
 }
 
 absl::StatusOr<std::unique_ptr<ZrokNetwork>> make_zrok_network(net::Loop& control,

@@ -37,6 +37,8 @@ class ZrokNetwork : public Network {
  public:
   /// Of the OpenZiti network below. On the control loop.
   virtual ziti::ZitiDetails details() const = 0;
+  /// As of ZitiNetwork; the instance comes first.
+  virtual std::function<net::awaitable<void>(CheckReport)> checks() const = 0;
 };
 
 /// INVALID_ARGUMENT: the membership does not work.

@@ -24,6 +24,8 @@ const std::map<std::string, Role> kExpected{
     {"simplon.v1.Agent/ListTunnels", Role::viewer},
     {"simplon.v1.Agent/GetAgent", Role::viewer},
     {"simplon.v1.Agent/ListOverlays", Role::viewer},
+    {"simplon.v1.Agent/CheckTunnel", Role::operator_},
+    {"simplon.v1.Agent/CheckOverlay", Role::operator_},
     {"simplon.v1.Agent/CreateTunnel", Role::operator_},
     {"simplon.v1.Agent/DeleteTunnel", Role::operator_},
     {"simplon.v1.Agent/SetLogLevel", Role::operator_},

@@ -29,8 +29,8 @@ Ran run(std::vector<const char*> arguments) {
 }
 
 TEST(CommandLine, HelpIsDone) {
-  for (const auto* command : {"share", "access", "frontend", "list", "get", "delete", "status",
-                              "version", "log-level", "join", "hub"}) {
+  for (const auto* command : {"share", "access", "frontend", "list", "get", "delete", "doctor",
+                              "status", "version", "log-level", "join", "hub"}) {
     const auto ran = run({command, "--help"});
     EXPECT_EQ(ran.exit, 0) << command;
     EXPECT_NE(ran.out.find("Usage: simplonctl"), std::string::npos) << command << ran.out;
@@ -67,6 +67,8 @@ TEST(CommandLine, WhatMakesNoSenseIsUsageAndOneLineSaysWhy) {
       {"frontend"},
       {"frontend", "--zone", "localhost", "--listen", ":80"},
       {"get"},
+      {"doctor"},
+      {"doctor", "demo", "other"},
       {"delete"},
       {"delete", "demo", "--drain", "soon"},
       {"status", "--wait", "ever"},

@@ -97,6 +97,17 @@ class ScriptedNetwork {
     const std::string bearer = call.header("authorization");
     const std::string login =
         bearer.starts_with("Bearer ") ? bearer.substr(7) : call.header("zt-session");
+    if (call.method == "GET" && call.path() == "/edge/client/v1/current-identity/edge-routers" &&
+        controller.logins.contains(login)) {
+      json own = json::array();
+      for (const Router& router : controller.routers) {
+        own.push_back(
+            {{"name", router.name},
+             {"isOnline", true},
+             {"supportedProtocols", {{"tls", "tls://" + net::to_string(router.endpoint)}}}});
+      }
+      return reply(200, own);
+    }
     if (call.method != "POST" || call.path() != "/edge/client/v1/sessions" ||
         !controller.logins.contains(login)) {
       return std::nullopt;

@@ -32,6 +32,7 @@ class Below final : public ziti::ZitiNetwork {
   LinkStatus status() const override { return memory_->status(); }
   void on_change(std::function<void()> changed) override { memory_->on_change(std::move(changed)); }
   ziti::ZitiDetails details() const override { return {}; }
+  std::function<net::awaitable<void>(CheckReport)> checks() const override { return {}; }
   net::awaitable<std::expected<Dialed, Refusal>> dial(net::Loop& loop,
                                                       DialOptions options) override {
     return held != nullptr ? refuse_when(held) : dial_now(loop, std::move(options));
