@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "ctl/check_output.hpp"
 #include "ctl/output.hpp"
 #include "ctl/table.hpp"
 
@@ -36,10 +37,41 @@ std::string session_of(const v1::ZitiLink& link, Clock::time_point now) {
 
 std::string latency_of(const v1::ZitiLink::EdgeRouter& router) {
   const auto time = router.latency_microseconds();
-  if (time == 0) {
+  return time == 0 ? std::string() : latency_text(time);
+}
+
+// "legacy 5m".
+std::string short_session(const v1::ZitiLink& link, Clock::time_point now) {
+  return link.session().empty() ? std::string()
+                                : link.session() + " " + age(link.session_since(), now);
+}
+
+// "2 of 3 up, 312 us": the latency of the fastest.
+std::string short_routers(const v1::ZitiLink& link) {
+  if (link.routers().empty()) {
     return {};
   }
-  return time < 10'000 ? std::to_string(time) + " us" : std::to_string(time / 1000) + " ms";
+  const auto up = std::ranges::count(link.routers(), true, &v1::ZitiLink::EdgeRouter::up);
+  std::string out = std::to_string(up) + " of " + std::to_string(link.routers_size()) + " up";
+  const v1::ZitiLink::EdgeRouter* fastest = nullptr;
+  for (const auto& router : link.routers()) {
+    if (router.up() && router.latency_microseconds() > 0 &&
+        (fastest == nullptr || router.latency_microseconds() < fastest->latency_microseconds())) {
+      fastest = &router;
+    }
+  }
+  return fastest == nullptr ? out : out + ", " + latency_of(*fastest);
+}
+
+// Of several controllers the one that is used, once there is one.
+std::string in_use(const v1::Overlay& overlay) {
+  std::string controller = overlay.ziti().controller();
+  if (overlay.kind() != "ziti" || controller.empty()) {
+    return place_of(overlay);
+  }
+  // Without the path of its API, as everywhere for people.
+  const auto path = controller.find('/', controller.find("://") + 3);
+  return controller.substr(0, path);
 }
 
 std::string router_table(const v1::ZitiLink& link) {
@@ -82,10 +114,30 @@ std::string advice_of(const v1::Overlay& overlay) {
 
 std::string overlay_table(const google::protobuf::RepeatedPtrField<v1::Overlay>& overlays,
                           Clock::time_point now) {
-  std::vector<Row> rows{{"OVERLAY", "KIND", "IDENTITY", "LINK", "FOR", "AT", "LAST ERROR"}};
+  // What networks of OpenZiti have besides, where there is one.
+  const bool ziti = std::ranges::any_of(overlays, &v1::Overlay::has_ziti);
+  Row heading{"OVERLAY", "KIND", "IDENTITY", "LINK", "FOR", "AT"};
+  if (ziti) {
+    heading.insert(heading.end(), {"SESSION", "ROUTERS", "TERMINATORS", "CIRCUITS"});
+  }
+  heading.emplace_back("LAST ERROR");
+  std::vector<Row> rows{heading};
   for (const auto& overlay : overlays) {
-    rows.push_back({overlay.name(), overlay.kind(), overlay.identity(), state_of(overlay),
-                    age(overlay.since(), now), place_of(overlay), overlay.last_error()});
+    Row row{overlay.name(),
+            overlay.kind(),
+            overlay.identity(),
+            state_of(overlay),
+            age(overlay.since(), now),
+            in_use(overlay)};
+    if (ziti && overlay.has_ziti()) {
+      const auto& link = overlay.ziti();
+      row.insert(row.end(), {short_session(link, now), short_routers(link),
+                             std::to_string(link.terminators()), std::to_string(link.circuits())});
+    } else if (ziti) {
+      row.resize(row.size() + 4);
+    }
+    row.push_back(overlay.last_error());
+    rows.push_back(std::move(row));
   }
   return table(rows);
 }

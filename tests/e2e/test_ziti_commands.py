@@ -230,6 +230,15 @@ def test_doctor_names_the_controller_that_is_gone(member, host, tmp_path):
     assert "127.0.0.1:1: connection refused" in broken.out.lower()
 
 
+def test_the_list_of_overlays_shows_session_routers_terminators_and_circuits(member, endpoint, host, service):
+    member.ctl("overlay", "add", "prod", "--identity", host.path).ok()
+    member.ctl("share", endpoint.url, "--overlay", "prod", "--service", service.name, "--name", "mine").ok()
+    heading, line = member.ctl("overlay", "list").ok().out.splitlines()
+    for word in ("SESSION", "ROUTERS", "TERMINATORS", "CIRCUITS"):
+        assert word in heading
+    assert host.name in line and ("legacy " in line or "oidc " in line) and "up" in line
+
+
 def test_what_the_network_refuses_is_said_with_advice(ziti, host, dialer, service):
     def reach(name):
         return ctl("test", "websocket", "--identity", dialer.path, "--service", name, "--timeout", "20s")

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "ctl/check_output.hpp"
+
 namespace simplon::ctl {
 namespace {
 
@@ -145,6 +147,50 @@ TEST(Output, AnOpenZitiOverlayShowsControllerSessionRoutersAndCircuits) {
   router->set_last_error("connection refused");
   EXPECT_NE(overlay_details(overlay, now).find("must be reachable from here at 192.0.2.1:3022"),
             std::string::npos);
+}
+
+TEST(Output, TheListOfOverlaysTellsOfOpenZitiWhatOthersDoNotHave) {
+  const auto now = system_clock::time_point(std::chrono::seconds(1'000'000));
+  google::protobuf::RepeatedPtrField<v1::Overlay> overlays;
+  overlays.Add()->set_name("default");
+  EXPECT_EQ(overlay_table(overlays, now).find("SESSION"), std::string::npos);
+  auto& link = *overlays.Add()->mutable_ziti();
+  link.set_session("oidc");
+  link.mutable_session_since()->set_seconds(1'000'000 - 60);
+  link.set_terminators(3);
+  link.set_circuits(4);
+  for (const std::uint64_t latency : {900U, 350U, 0U}) {
+    auto& router = *link.add_routers();
+    router.set_up(latency != 0);
+    router.set_latency_microseconds(latency);
+  }
+  const auto text = overlay_table(overlays, now);
+  for (const auto* words :
+       {"SESSION", "oidc 60s", "2 of 3 up, 350 us", "TERMINATORS", "CIRCUITS"}) {
+    EXPECT_NE(text.find(words), std::string::npos) << words << " is not in:\n" << text;
+  }
+}
+
+TEST(Output, AStepOfACheckIsALineWithAdviceBelow) {
+  v1::CheckResult result;
+  result.set_hop("target");
+  result.set_state(v1::CheckResult::STATE_PASSED);
+  result.set_latency_microseconds(312);
+  result.set_message("http://localhost:80 takes connections");
+  EXPECT_EQ(check_line(result),
+            "ok    target            312 us   http://localhost:80 takes connections\n");
+  result.set_state(v1::CheckResult::STATE_FAILED);
+  result.clear_latency_microseconds();
+  result.set_message("re\x1b[31mfused");
+  result.set_advice("start it");
+  result.set_connection_id("c-1");
+  EXPECT_EQ(check_line(result),
+            "FAIL  target            -        re?[31mfused\n"
+            "      do: start it\n"
+            "      more: simplonctl log-level debug, and look in the logs for conn=c-1\n");
+  EXPECT_EQ(latency_text(9'999), "9999 us");
+  EXPECT_EQ(latency_text(12'345), "12 ms");
+  EXPECT_EQ(latency_text(1'550'000), "1.5 s");
 }
 
 TEST(Output, AnOverlayThatIsDownComesWithAdvice) {
