@@ -38,8 +38,7 @@ absl::StatusOr<Entrance> enter_embedded(net::Loop& control, IdentityFile identit
                                         std::vector<net::Loop*> loops,
                                         std::shared_ptr<MemoryBudget> budget) {
   auto network = make_embedded_network(
-      control,
-      {.identity = identity, .loops = std::move(loops), .budget = std::move(budget)});
+      control, {.identity = identity, .loops = std::move(loops), .budget = std::move(budget)});
   if (!network.ok()) {
     return network.status();
   }
