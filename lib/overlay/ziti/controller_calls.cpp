@@ -137,17 +137,22 @@ net::awaitable<void> Controller::Impl::list_all(Self self) {
   if (listed && !self->ended_) {
     self->take_services(*std::move(listed));
   }
+  ++self->lists_;
   self->listed_.notify();
 }
 
 net::awaitable<Controller::Impl::Outcome<void>> Controller::Impl::refresh(Self self,
                                                                           net::TimePoint deadline) {
+  const std::uint64_t before = self->lists_;
   if (!std::exchange(self->listing_, true)) {
     net::spawn(self->loop, "ziti: list of services", list_all(self));
   }
-  if (!co_await self->listed_.changed(deadline)) {
-    co_return std::unexpected(
-        failure(Errc::timed_out, "the controller has not sent its services yet"));
+  // It may have ended while it was started.
+  while (self->lists_ == before && !self->ended_) {
+    if (!co_await self->listed_.changed(deadline)) {
+      co_return std::unexpected(
+          failure(Errc::timed_out, "the controller has not sent its services yet"));
+    }
   }
   co_return self->list_failure_ ? Outcome<void>(std::unexpected(*self->list_failure_))
                                 : Outcome<void>();

@@ -2,6 +2,7 @@
 // ended() after every wait. On the control loop.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -116,6 +117,7 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
   std::map<std::string, Service> services_;  // by name
   bool listed_once_ = false;                 // in this login
   bool listing_ = false;
+  std::uint64_t lists_ = 0;  // that have ended, well or not
   std::optional<base::Failure> list_failure_;
   net::TimePoint listed_at_ = net::TimePoint::min();
   std::string last_change_;  // as the controller says it
