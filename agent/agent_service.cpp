@@ -58,6 +58,40 @@ absl::Status not_found(const std::string& name) {
 }
 
 constexpr std::size_t kMaxCheckedPath = 2048;
+// At once: each holds some connections of its own.
+constexpr int kMaxChecks = 16;
+
+// A check that runs: counted, and answered when it is done. On the control loop.
+class RunningCheck {
+ public:
+  RunningCheck(std::shared_ptr<int> count, CheckReply reply)
+      : count_(std::move(count)), reply_(std::move(reply)) {
+    ++*count_;
+  }
+  ~RunningCheck() { --*count_; }
+  RunningCheck(const RunningCheck&) = delete;
+  RunningCheck& operator=(const RunningCheck&) = delete;
+  void end(const absl::Status& status) { reply_(status); }
+
+ private:
+  const std::shared_ptr<int> count_;
+  CheckReply reply_;
+};
+
+// `begin(report, done)`: what it returns is the answer where the check does not begin.
+template <class Begin>
+void run_check(std::shared_ptr<int> count, CheckReply reply, const Begin& begin) {
+  if (*count >= kMaxChecks) {
+    return reply(absl::ResourceExhaustedError("16 checks are under way; try again soon"));
+  }
+  auto report = reply.report();
+  const auto running = std::make_shared<RunningCheck>(std::move(count), std::move(reply));
+  const absl::Status begun =
+      begin(std::move(report), [running] { running->end(absl::OkStatus()); });
+  if (!begun.ok()) {
+    running->end(begun);
+  }
+}
 
 // It goes into a request's head.
 absl::StatusOr<tunnel::CheckOptions> read_options(const v1::CheckTunnelRequest& request) {
@@ -223,42 +257,35 @@ class AgentService final : public v1::Agent::CallbackService {
 
   grpc::ServerWriteReactor<v1::CheckResult>* CheckTunnel(
       Context*, const v1::CheckTunnelRequest* request) override {
-    return calls_.check(
-        "simplon.v1.Agent/CheckTunnel", [request = *request](Agent& agent, CheckReply reply) {
-          auto options = read_options(request);
-          if (!options.ok()) {
-            return reply(options.status());
-          }
-          if (agent.registry().find(request.name()) == nullptr) {
-            return reply(not_found(request.name()));
-          }
-          auto report = reply.report();
-          const auto shared = std::make_shared<CheckReply>(std::move(reply));
-          const auto begun =
-              agent.supervisor().check(request.name(), *std::move(options), std::move(report),
-                                       [shared] { (*shared)(absl::OkStatus()); });
-          if (!begun.ok()) {
-            (*shared)(begun);
-          }
-        });
+    return calls_.check("simplon.v1.Agent/CheckTunnel", [count = checks_, request = *request](
+                                                            Agent& agent, CheckReply reply) {
+      auto options = read_options(request);
+      if (!options.ok()) {
+        return reply(options.status());
+      }
+      if (agent.registry().find(request.name()) == nullptr) {
+        return reply(not_found(request.name()));
+      }
+      run_check(count, std::move(reply), [&](overlay::CheckReport report, auto done) {
+        return agent.supervisor().check(request.name(), *std::move(options), std::move(report),
+                                        std::move(done));
+      });
+    });
   }
 
   grpc::ServerWriteReactor<v1::CheckResult>* CheckOverlay(
       Context*, const v1::CheckOverlayRequest* request) override {
-    return calls_.check("simplon.v1.Agent/CheckOverlay",
-                        [name = request->name()](Agent& agent, CheckReply reply) {
-                          auto report = reply.report();
-                          const auto shared = std::make_shared<CheckReply>(std::move(reply));
-                          const auto begun = agent.overlays().check(
-                              name, std::move(report), [shared] { (*shared)(absl::OkStatus()); });
-                          if (!begun.ok()) {
-                            (*shared)(begun);
-                          }
-                        });
+    return calls_.check("simplon.v1.Agent/CheckOverlay", [count = checks_, name = request->name()](
+                                                             Agent& agent, CheckReply reply) {
+      run_check(count, std::move(reply), [&](overlay::CheckReport report, auto done) {
+        return agent.overlays().check(name, std::move(report), std::move(done));
+      });
+    });
   }
 
  private:
   const Calls calls_;
+  const std::shared_ptr<int> checks_ = std::make_shared<int>(0);  // under way; control loop
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 """The control API as any gRPC client sees it: grpcio, with nothing but reflection."""
 
+import socket
 import subprocess
 
 import grpc
@@ -170,3 +171,15 @@ def test_a_check_is_a_stream_of_steps_that_a_caller_may_leave(client, agent, end
     refused(grpc.StatusCode.NOT_FOUND, lambda: list(client.stream("simplon.v1.Agent/CheckTunnel", name="nothing")))
     bad = lambda: list(client.stream("simplon.v1.Agent/CheckTunnel", name="web", path="/\r\nX: y"))  # noqa: E731
     assert "path" in refused(grpc.StatusCode.INVALID_ARGUMENT, bad)
+
+
+def test_checks_at_once_are_bounded(client, agent):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        agent.ctl("share", f"127.0.0.1:{silent.getsockname()[1]}", "--name", "silent").ok()
+        check = lambda: client.stream("simplon.v1.Agent/CheckTunnel", name="silent")  # noqa: E731
+        running = [check() for _ in range(16)]
+        for each in running:
+            assert next(each).hop == "target"
+        refused(grpc.StatusCode.RESOURCE_EXHAUSTED, lambda: list(check()))
+        for each in running:
+            each.cancel()
