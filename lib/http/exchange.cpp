@@ -218,6 +218,17 @@ void Exchange::client_changed(std::error_code error) {
 
 void Exchange::ended() { client_changed(make_error_code(Errc::closed)); }
 
+// While an upload stands still nobody reads behind it. A whole one may go on: its client has sent
+// all, and may wait for the answer.
+void Exchange::peer_ended() {
+  if (!body_) {
+    half_closed_ = true;
+    arm_upstream_deadline();
+  } else if (body_->cut_short()) {
+    client_changed(make_error_code(Errc::closed));
+  }
+}
+
 // What the client is still waiting for has no limit but those of the policy: a long poll, an upload
 // that the upstream takes its time to read, a stream of events that is quiet. That the client was
 // reset is told by its stream, also where nobody reads it because its buffer is full.
@@ -226,7 +237,7 @@ void Exchange::arm_upstream_deadline() {
     return;
   }
   net::TimePoint when = awaiting_head_ ? response_deadline_ : net::TimePoint::max();
-  if (client_.ended()) {
+  if (client_.ended() || half_closed_) {
     when = std::min(when, over_at(connection_.now(), policy_.timeouts.half_closed));
   }
   if (when != net::TimePoint::max() || deadline_set_) {

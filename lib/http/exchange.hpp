@@ -82,6 +82,8 @@ class Exchange final : private net::EndWatcher {
   void client_changed(std::error_code error);
   /// The client's stream was cut on this side, while perhaps nothing waits for it.
   void ended() override;
+  /// The client ended its direction, while perhaps nobody reads that far.
+  void peer_ended() override;
   void arm_upstream_deadline();
   void drop_upstream();
   net::awaitable<void> finish();
@@ -137,6 +139,7 @@ class Exchange final : private net::EndWatcher {
   bool sent_ = false;   // a byte of the request may have left
   bool fresh_ = false;  // the second attempt
   bool client_lost_ = false;
+  bool half_closed_ = false;  // the client has ended its direction, and the request was whole
   bool deadline_set_ = false;
   bool telling_ = false;  // an interim response is being written
   bool invited_ = false;  // the client has had a `100 Continue` of ours

@@ -10,6 +10,8 @@ using net::Direction;
 
 constexpr std::size_t kMostKept = 16 * 1024;   // for a second attempt
 constexpr std::size_t kSmallBody = 16 * 1024;  // goes with the head: no pump, one write
+// Of what a client has sent and nobody has read; no kernel gives a connection more by default.
+constexpr std::size_t kMostUnread = 8 * 1024 * 1024;
 
 }  // namespace
 
@@ -70,8 +72,9 @@ net::awaitable<net::Result<void>> RequestBody::begin(net::StreamPtr upstream, st
       state_ = State::refused;
       co_return base::fail(Errc::bad_request);
     }
+    in_work_ = batch_.consumed();
     const auto done = co_await write_all(*upstream, frame(head));
-    client_->consume(batch_.consumed());
+    client_->consume(std::exchange(in_work_, 0));
     expecting_ = false;
     if (done && decoder_.done()) {
       state_ = State::complete;
@@ -119,8 +122,9 @@ net::awaitable<RequestBody::State> RequestBody::transfer(net::StreamPtr upstream
       co_return State::refused;
     }
     const auto buffers = frame({});
+    in_work_ = batch_.consumed();
     const auto written = co_await write_all(*upstream, buffers);
-    client_->consume(batch_.consumed());
+    client_->consume(std::exchange(in_work_, 0));
     if (!written) {
       co_return stopping_ ? State::idle : State::upstream_lost;
     }
@@ -189,6 +193,27 @@ void RequestBody::invited() {
   if (state_ == State::pumping) {
     begin_wait();
   }
+}
+
+bool RequestBody::cut_short() const {
+  if (decoder_.done()) {
+    return false;
+  }
+  const auto unread = client_->stream().peek(kMostUnread);
+  if (!unread) {
+    return false;
+  }
+  BodyDecoder rest = decoder_;
+  for (std::string_view in : {client_->bytes().substr(in_work_), std::string_view(*unread)}) {
+    while (!in.empty() && !rest.done()) {
+      const auto piece = rest.decode(in);
+      if (!piece) {
+        return false;  // that is for the pump to tell the client
+      }
+      in.remove_prefix(piece->consumed);
+    }
+  }
+  return !rest.done();
 }
 
 net::awaitable<bool> RequestBody::join(net::TimePoint deadline) {

@@ -62,6 +62,9 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
 
   State state() const { return state_; }
   bool complete() const { return state_ == State::complete; }
+  /// The client has ended its direction: whether the body will never be complete, with all that it
+  /// has sent and nobody has read. False where that is too much to tell.
+  bool cut_short() const;
   /// The client's bytes were all read, whether or not the upstream took them.
   bool read() const { return decoder_.done(); }
   bool replayable() const { return replayable_; }
@@ -81,6 +84,7 @@ class RequestBody : public std::enable_shared_from_this<RequestBody> {
   Timeouts timeouts_;
   BodyDecoder decoder_;
   BodyBatch batch_;
+  std::size_t in_work_ = 0;  // bytes of the inlet that were decoded and are being written
   State state_ = State::idle;
   Verdict fault_;
   std::uint64_t bytes_ = 0;

@@ -204,7 +204,7 @@ net::awaitable<Exchange::End> Exchange::relay(const Delivery& delivery) {
     if (batch.consumed() != 0 && !inlet_->bytes().empty()) {
       continue;
     }
-    if (client_.ended()) {
+    if (client_.ended() || half_closed_) {
       arm_upstream_deadline();
     }
     const auto got = co_await inlet_->fill();

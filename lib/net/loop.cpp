@@ -1,9 +1,12 @@
 #include "net/loop.hpp"
 
 #include <mutex>
+#include <system_error>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+
+#include "net/end_poll.hpp"
 
 namespace simplon::net {
 
@@ -107,6 +110,17 @@ void Loop::at_end_of_turn(std::move_only_function<void()> work) {
       item();
     }
   });
+}
+
+std::shared_ptr<EndPoll> Loop::end_poll() {
+  if (!end_poll_) {
+    try {
+      end_poll_ = std::make_shared<EndPoll>(context_);
+    } catch (const std::system_error&) {
+      return nullptr;  // no descriptor is left: perhaps there is one next time
+    }
+  }
+  return end_poll_;
 }
 
 void Loop::add(Timer& timer) {

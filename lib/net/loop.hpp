@@ -25,6 +25,7 @@ using base::Clock;
 using base::Duration;
 using base::TimePoint;
 
+class EndPoll;
 class Loop;
 class Operation;
 class Timer;
@@ -117,6 +118,8 @@ class Loop {
     std::shared_ptr<Alive> alive_;
   };
   Poster poster() const { return Poster(alive_); }
+  /// Made when it is first asked for; null where that fails.
+  std::shared_ptr<EndPoll> end_poll();
 
  private:
   friend class Operation;
@@ -138,6 +141,7 @@ class Loop {
   TimePoint wakeup_at_ = TimePoint::max();
   boost::asio::io_context context_{1};
   boost::asio::steady_timer wakeup_{context_};
+  std::shared_ptr<EndPoll> end_poll_;
 };
 
 }  // namespace simplon::net

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "net/buffer_pool.hpp"
 
@@ -47,6 +49,12 @@ struct Pipe {
       clear();
     }
     return count;
+  }
+
+  std::string copy() const {
+    const char* const at = reinterpret_cast<const char*>(data());
+    const std::size_t first = std::min(size, capacity - begin);
+    return size == 0 ? std::string{} : std::string(at + begin, first).append(at, size - first);
   }
 
   void clear() {
@@ -134,8 +142,13 @@ class MemoryStream final : public Stream {
     }
     if (out_->reader != nullptr) {
       out_->reader->wake(Event::readable);
+      out_->reader->tell_peer_ended();
     }
     wake(Event::writable);  // a wait for room is over
+  }
+
+  std::optional<std::string> peek(std::size_t most) override {
+    return in_->size <= most ? std::optional(in_->copy()) : std::nullopt;
   }
 
   bool carries_reason() const override { return true; }
@@ -167,12 +180,16 @@ class MemoryStream final : public Stream {
   void start_end_watch() override {
     if (in_->failure && !closed()) {
       tell_end_watcher();
+    } else if (in_->ended && !closed()) {
+      tell_peer_ended();
     }
   }
 
   // The written bytes stay readable for the other end; there is nothing to wait for.
   void do_close() override {
-    out_->ended = true;
+    if (!std::exchange(out_->ended, true) && out_->reader != nullptr) {
+      out_->reader->tell_peer_ended();
+    }
     in_->abandoned = true;
     in_->clear();
     detach();

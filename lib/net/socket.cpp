@@ -7,10 +7,13 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "net/end_poll.hpp"
 
 namespace simplon::net {
 namespace {
@@ -25,16 +28,13 @@ constexpr std::size_t kMaxPieces = 64;
 // starve.
 constexpr int kMaxUnsent = 256 * 1024;
 
-// Urgent data that nobody reads would wake the watch for a reset for ever; so long it looks away.
-constexpr std::chrono::seconds kUrgentPause{1};
-
 void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value);
 }
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
-class SocketStream final : public Stream {
+class SocketStream final : public Stream, private EndPoll::Watched {
  public:
   SocketStream(Loop& loop, Fd socket)
       : Stream(loop), socket_(loop.context(), socket.release()), timer_(loop) {}
@@ -111,6 +111,20 @@ class SocketStream final : public Stream {
     }
   }
 
+  std::optional<std::string> peek(std::size_t most) override {
+    int there = 0;
+    if (closed() || ::ioctl(fd(), FIONREAD, &there) != 0 || there < 0 ||
+        static_cast<std::size_t>(there) > most) {
+      return std::nullopt;
+    }
+    std::string out(static_cast<std::size_t>(there), '\0');
+    // Less where urgent data divides it.
+    if (there != 0 && ::recv(fd(), out.data(), out.size(), MSG_PEEK) != there) {
+      return std::nullopt;
+    }
+    return out;
+  }
+
   void shutdown_send() override {
     if (!closed() && !std::exchange(sending_ended_, true)) {
       ::shutdown(fd(), SHUT_WR);
@@ -146,18 +160,19 @@ class SocketStream final : public Stream {
   // The reactor's wait stays: it costs nothing, and the next wait of that event takes it over.
   void stop_wait(Event) override {}
 
-  // The reactor reports a failed connection although nobody reads.
   void start_end_watch() override {
     if (failure_) {
       tell_end_watcher();
-    } else if (!closed() && !std::exchange(end_wait_, true)) {
-      socket_.async_wait(
-          asio::posix::descriptor_base::wait_error,
-          [weak = weak_from_this()](boost::system::error_code error) {
-            if (const auto self = std::static_pointer_cast<SocketStream>(weak.lock())) {
-              self->look_for_reset(error);
-            }
-          });
+      return;
+    }
+    if (peer_ended_) {
+      tell_peer_ended();
+    }
+    if (!closed() && !ends_) {
+      ends_ = loop().end_poll();
+      if (ends_ && !ends_->add(fd(), *this)) {
+        ends_.reset();
+      }
     }
   }
 
@@ -210,8 +225,8 @@ class SocketStream final : public Stream {
     }
   }
 
-  void look_for_reset(boost::system::error_code aborted) {
-    if (aborted || closed()) {
+  void end_seen(std::uint32_t events) override {
+    if (closed()) {
       return;
     }
     int error = 0;
@@ -222,17 +237,9 @@ class SocketStream final : public Stream {
     }
     if (failure_) {
       tell_end_watcher();
-      return;
+    } else if ((events & (EPOLLRDHUP | EPOLLHUP)) != 0 && !std::exchange(peer_ended_, true)) {
+      tell_peer_ended();
     }
-    // No reset, but urgent data, or the end of both directions, behind which none can come.
-    pollfd now{.fd = fd(), .events = 0, .revents = 0};
-    if (::poll(&now, 1, 0) == 1 && (now.revents & POLLHUP) != 0) {
-      return;
-    }
-    timer_.arm(loop().now() + kUrgentPause, [this] {
-      end_wait_ = false;
-      start_end_watch();
-    });
   }
 
   // One buffer a turn, so that a peer that keeps sending does not keep the loop.
@@ -248,6 +255,9 @@ class SocketStream final : public Stream {
 
   void abandon() {
     timer_.cancel();
+    if (const auto ends = std::exchange(ends_, nullptr)) {
+      ends->remove(fd());
+    }
     boost::system::error_code ignored;
     socket_.close(ignored);
   }
@@ -259,13 +269,14 @@ class SocketStream final : public Stream {
   }
 
   asio::posix::basic_stream_descriptor<asio::io_context::executor_type> socket_;
-  Timer timer_;  // until close: kUrgentPause; then kCloseTimeout
+  Timer timer_;                    // for kCloseTimeout
+  std::shared_ptr<EndPoll> ends_;  // while it watches this
   std::error_code failure_;
-  bool ended_ = false;          // the peer's direction
+  bool ended_ = false;          // the peer's direction was read to its end
+  bool peer_ended_ = false;     // it has one
   bool sending_ended_ = false;  // ours
   bool read_wait_ = false;      // the reactor has a wait of ours
   bool write_wait_ = false;
-  bool end_wait_ = false;
 };
 
 }  // namespace

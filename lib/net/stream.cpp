@@ -105,6 +105,17 @@ void Stream::tell_end_watcher() {
   });
 }
 
+void Stream::tell_peer_ended() {
+  if (end_watcher_ == nullptr) {
+    return;
+  }
+  loop_.post([weak = weak_from_this()] {
+    if (const auto self = weak.lock(); self && self->end_watcher_ != nullptr) {
+      self->end_watcher_->peer_ended();
+    }
+  });
+}
+
 bool Stream::pending(Direction direction) const {
   if (direction == Direction::receive) {
     return waiting(Event::readable);

@@ -60,11 +60,14 @@ class Waiter {
   ~Waiter() = default;
 };
 
-/// Learns that a stream was ended, although no wait on it is pending: on this side, or by the
-/// peer's reset. An end in order behind unread bytes is not told.
+/// Learns that a stream was ended, although no wait on it is pending.
 class EndWatcher {
  public:
+  /// On this side, or by the peer's reset. Nothing is told behind it.
   virtual void ended() = 0;
+  /// The peer ended its direction in order, behind bytes that may be unread: peek() has them.
+  /// Sockets and memory streams tell; of others only a read does.
+  virtual void peer_ended() {}
 
  protected:
   ~EndWatcher() = default;
@@ -110,13 +113,20 @@ class Stream : public std::enable_shared_from_this<Stream> {
   /// and stronger than a close() that still flushes.
   void reset(std::error_code reason = {});
   bool closed() const { return state_ != State::open; }
-  /// Calls the watcher once, from a later handler, after close() or reset() of this end, or the
-  /// peer's reset. One at a time; null forgets it.
+  /// Calls the watcher, from later handlers, after close() or reset() of this end, or the peer's
+  /// reset or end, also one that has happened. One at a time; null forgets it.
   void watch_end(EndWatcher* watcher) {
     end_watcher_ = watcher;
     if (watcher != nullptr) {
       start_end_watch();
     }
+  }
+
+  /// A copy of what came and was not read, which stays. Nothing where that is more than `most`, or
+  /// this kind of stream cannot tell.
+  virtual std::optional<std::string> peek(std::size_t most) {
+    static_cast<void>(most);
+    return std::nullopt;
   }
 
   /// Whether the peer of this kind of stream learns the reason given to reset().
@@ -130,8 +140,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   virtual void start_wait(Event event) = 0;
   /// The wait was cancelled or timed out. A late notify() does no harm.
   virtual void stop_wait(Event event) = 0;
-  /// From now on the peer's reset calls tell_end_watcher(), also one that has happened. May be
-  /// called again.
+  /// From now on the peer's reset calls tell_end_watcher(), also one that has happened, and its end
+  /// tell_peer_ended(). May be called again.
   virtual void start_end_watch() {}
   /// Flush what is staged, at most until kCloseTimeout from now, then free the resources.
   /// Implementations keep themselves alive with shared_from_this() while they flush.
@@ -147,6 +157,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void notify_all(std::error_code error);
   /// Both directions are over, whoever ended them.
   void tell_end_watcher();
+  /// The peer ended its direction; once for each watcher.
+  void tell_peer_ended();
   bool waiting(Event event) const { return slot(event).waiter != nullptr; }
 
  private:

@@ -1,6 +1,7 @@
 // Bodies as they come, both ways at once; clients and origins that leave; connections that end:
 // behaviours 32 to 39.
 #include "engine_fixture.hpp"
+#include "net/buffer_pool.hpp"
 
 namespace simplon::http {
 namespace {
@@ -176,6 +177,76 @@ TEST_F(Behaviour34, CancelsAnUpload) {
     EXPECT_FALSE(origin().ended()) << "what came must not look like the whole";
     EXPECT_TRUE(served_->closed());
   }
+}
+
+TEST_F(Behaviour34, CancelsAnUploadThatTheOriginDoesNotReadWhenItsClientEndsInTheMiddle) {
+  for (const std::string head :
+       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nF4240\r\n"}) {
+    for (const bool answering : {false, true}) {
+      open();
+      forwarded(head);
+      if (answering) {
+        EXPECT_EQ(answered(kChunkedOk), kChunkedOk);
+      }
+      origin().stop_reading(true);
+      client_->send(std::string(900'000, 'x'));
+      ASSERT_TRUE(client_->blocked());
+      EXPECT_FALSE(served_->closed());
+      client_->end();
+      origin().stop_reading(false);
+      EXPECT_TRUE(origin().failure()) << "and no time has passed";
+      EXPECT_TRUE(served_->closed());
+    }
+  }
+  EXPECT_EQ(ends_->released, 0);
+}
+
+TEST_F(Behaviour34, CancelsAnUploadThatEndedInTheMiddleWhileWeConnected) {
+  open();
+  ends_->connecting = std::make_unique<net::Gate>(loop_);
+  ends_->capacity = 1024;
+  client_->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" +
+                std::string(100'000, 'x'));
+  client_->end();
+  ends_->connecting->open();
+  loop_.context().restart();
+  while (loop_.context().poll() > 0) {
+    loop_.context().restart();
+  }
+  EXPECT_TRUE(served_->closed());
+  EXPECT_TRUE(origin().failure());
+}
+
+TEST_F(Behaviour36, AnUploadThatWasSentAsAWholeGoesOnBehindTheEndOfItsClient) {
+  const std::string body(100'000, 'x');
+  for (const bool chunked : {false, true}) {
+    open();
+    const std::string head = "POST / HTTP/1.1\r\nHost: h\r\n";
+    forwarded(head + (chunked ? "Transfer-Encoding: chunked\r\n\r\n0186A0;x=\"y\"\r\n"
+                              : "Content-Length: 100000\r\n\r\n"));
+    origin().stop_reading(true);
+    client_->send(body + (chunked ? "\r\n0\r\nX-Sum: 1\r\n\r\n" : "") + std::string(kGet));
+    ASSERT_FALSE(client_->blocked()) << "all of it is on its way";
+    client_->end();
+    advance(seconds(100));
+    EXPECT_FALSE(served_->closed());
+    origin().stop_reading(false);
+    EXPECT_THAT(origin().take(), HasSubstr("xxx"));
+    EXPECT_EQ(answered(kOk), kOk);
+    EXPECT_EQ(origin().take(), kGet) << "and so does what is pipelined behind it";
+  }
+}
+
+TEST_F(Behaviour36, TheEndOfAClientThatPipelinesMoreThanIsReadIsSeen) {
+  get();
+  client_->send(std::string(net::kPooledBufferSize + 1000, 'G'));
+  ASSERT_FALSE(client_->blocked());
+  client_->end();
+  advance(Timeouts{}.half_closed - std::chrono::milliseconds(1));
+  EXPECT_FALSE(origin().gone());
+  advance(std::chrono::milliseconds(2));
+  EXPECT_TRUE(origin().failure());
 }
 
 TEST_F(Behaviour34, SendsNothingForAClientThatLeftWhileWeConnected) {

@@ -140,7 +140,9 @@ class Probe final : public Waiter {
 class EndProbe final : public EndWatcher {
  public:
   void ended() override { ++calls; }
+  void peer_ended() override { ++peer_ends; }
   int calls = 0;
+  int peer_ends = 0;
 };
 
 }  // namespace simplon::net::test

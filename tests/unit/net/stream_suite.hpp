@@ -34,6 +34,8 @@ struct StreamKind {
   std::function<std::unique_ptr<StreamSource>(Loop&)> make;
   /// The other side sees a reset although it left nothing unread.
   bool every_reset_shows = true;
+  /// An end in order is told to who watches, also behind unread bytes.
+  bool tells_of_ends = false;
   /// Writes of more than this must have met back-pressure. Kernel sockets hold some MiB.
   std::size_t holds_at_most = 64U * 1024 * 1024;
 };
@@ -248,6 +250,43 @@ TEST_P(StreamSuite, AnEndOfThePeersDirectionIsNotToldAsAReset) {
   EXPECT_EQ(run(loop, read_to_end(there)), "not read");
   settle(loop);
   EXPECT_EQ(watcher.calls, 0);
+  there->watch_end(nullptr);
+}
+
+TEST_P(StreamSuite, AnEndBehindUnreadBytesIsToldByKindsThatSeeIt) {
+  const std::string text = pattern(10'000);
+  EXPECT_TRUE(run(loop, send(here, text)));
+  EndProbe watcher;
+  there->watch_end(&watcher);
+  settle(loop);
+  EXPECT_EQ(watcher.peer_ends, 0);
+  here->shutdown_send();
+  if (!GetParam().tells_of_ends) {
+    settle(loop);
+    EXPECT_EQ(watcher.peer_ends, 0);
+    EXPECT_EQ(there->peek(text.size()), std::nullopt);
+    there->watch_end(nullptr);
+    return;
+  }
+  ASSERT_TRUE(run_until(loop, [&] { return watcher.peer_ends == 1; }));
+  EXPECT_EQ(there->peek(text.size()), text);
+  EXPECT_EQ(there->peek(text.size() - 1), std::nullopt);
+  EndProbe late;
+  there->watch_end(&late);
+  ASSERT_TRUE(run_until(loop, [&] { return late.peer_ends == 1; }));
+  EXPECT_TRUE(run(loop, send(there, "lives on")));
+  EXPECT_EQ(run(loop, read_count(there, 4)), text.substr(0, 4));
+  EXPECT_EQ(there->peek(text.size()), text.substr(4)) << "and what was looked at is still there";
+  EXPECT_EQ(run(loop, read_to_end(there)), text.substr(4));
+  EXPECT_EQ(there->peek(1), "");
+  settle(loop);
+  EXPECT_EQ(late.calls, 0);
+  EXPECT_EQ(late.peer_ends, 1);
+  // A reset can still come behind it.
+  if (GetParam().every_reset_shows) {
+    here->reset();
+    EXPECT_TRUE(run_until(loop, [&] { return late.calls == 1; }));
+  }
   there->watch_end(nullptr);
 }
 

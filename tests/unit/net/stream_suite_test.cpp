@@ -88,17 +88,22 @@ std::unique_ptr<StreamSource> make_tls(Loop&) {
 
 INSTANTIATE_TEST_SUITE_P(
     Net, StreamSuite,
-    testing::Values(
-        StreamKind{
-            .name = "memory", .make = make<MemorySource>, .holds_at_most = kMemoryCapacity + 1},
-        StreamKind{.name = "tcp", .make = make<TcpSource>},
-        StreamKind{.name = "unix", .make = make<UnixSource>, .every_reset_shows = false},
-        StreamKind{.name = "tls_over_memory",
-                   .make = make_tls<MemorySource>,
-                   .holds_at_most = kMemoryCapacity + 128 * 1024},
-        StreamKind{.name = "tls_over_tcp", .make = make_tls<TcpSource>},
-        StreamKind{
-            .name = "tls_over_unix", .make = make_tls<UnixSource>, .every_reset_shows = false}),
+    testing::Values(StreamKind{.name = "memory",
+                               .make = make<MemorySource>,
+                               .tells_of_ends = true,
+                               .holds_at_most = kMemoryCapacity + 1},
+                    StreamKind{.name = "tcp", .make = make<TcpSource>, .tells_of_ends = true},
+                    StreamKind{.name = "unix",
+                               .make = make<UnixSource>,
+                               .every_reset_shows = false,
+                               .tells_of_ends = true},
+                    StreamKind{.name = "tls_over_memory",
+                               .make = make_tls<MemorySource>,
+                               .holds_at_most = kMemoryCapacity + 128 * 1024},
+                    StreamKind{.name = "tls_over_tcp", .make = make_tls<TcpSource>},
+                    StreamKind{.name = "tls_over_unix",
+                               .make = make_tls<UnixSource>,
+                               .every_reset_shows = false}),
     name_of_kind);
 
 // A deadline is looked at when a wait begins, and no more: the bug that the rules are there for.
