@@ -2,6 +2,7 @@
 
 #include "http/exchange.hpp"
 #include "http/http2_preface.hpp"
+#include "http/pipeline.hpp"
 #include "http/request_reader.hpp"
 
 namespace simplon::http {
@@ -74,6 +75,7 @@ net::awaitable<std::optional<Unparsed>> converse(Connection& connection) {
   RequestReader reader(*connection.client, connection.policy->limits, connection.policy->timeouts,
                        connection.drain);
   Scratch scratch(connection.policy->limits);
+  Pipeline pipeline;
   for (;;) {
     if (scratch.out.capacity() > kMostKept) {  // large heads are rare, idle connections are many
       scratch.out = {};
@@ -92,10 +94,17 @@ net::awaitable<std::optional<Unparsed>> converse(Connection& connection) {
       client.close();
       co_return std::nullopt;
     }
+    if (!pipeline.next(connection.client->consumed())) {
+      co_await refuse(connection, reader.head(), {503, "too_many_pipelined"});
+      co_return std::nullopt;
+    }
     Exchange exchange(connection, reader.head(), scratch);
     switch (co_await exchange.run()) {
-      case Exchange::End::keep:
+      case Exchange::End::keep: {
+        const Inlet& inlet = *connection.client;
+        pipeline.answered(inlet.consumed(), inlet.consumed() + inlet.bytes().size());
         break;
+      }
       case Exchange::End::switch_protocols:
         co_return Unparsed{
             .streams = exchange.take_switched(),

@@ -12,6 +12,7 @@ constexpr std::size_t kMostLingered = 64 * 1024 * 1024;  // a sender that fast d
 
 void Inlet::consume(std::size_t count) {
   begin_ += count;
+  consumed_ += count;
   if (begin_ == end_) {
     buffer_.release();
     begin_ = end_ = 0;

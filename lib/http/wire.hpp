@@ -5,6 +5,7 @@
 // Threads: the stream's loop. Cancellation: as of the stream's waits.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -27,6 +28,8 @@ class Inlet {
     return {reinterpret_cast<const char*>(buffer_.data()) + begin_, end_ - begin_};
   }
   void consume(std::size_t count);
+  /// All that was ever consumed.
+  std::uint64_t consumed() const { return consumed_; }
 
   /// Reads what is there now: at least one byte, 0 at the end of the stream, would_block, or the
   /// stream's error. limit_exceeded when the buffer is full (net::kPooledBufferSize).
@@ -42,6 +45,7 @@ class Inlet {
   net::PooledBuffer buffer_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
+  std::uint64_t consumed_ = 0;
   bool ended_ = false;
 };
 

@@ -1,5 +1,6 @@
 // Behaviours 20 and 62: what is too slow ends, and what is merely quiet does not.
 #include "engine_fixture.hpp"
+#include "http/pipeline.hpp"
 #include "net/buffer_pool.hpp"
 
 namespace simplon::http {
@@ -209,6 +210,36 @@ TEST_F(Behaviour20, AClientThatPipelinesWithoutEndIsReadNoFurtherThanOneBuffer) 
   // The first answer lets the next request go.
   EXPECT_EQ(answered(kOk), kOk);
   EXPECT_EQ(origin().take(), kGet);
+}
+
+TEST_F(Behaviour20, ARequestThatWaitedBehindTooManyIsA503AndCounted) {
+  get();
+  for (std::size_t i = 0; i < kMostPipelined + 1; ++i) {
+    client_->send(kGet);
+  }
+  for (std::size_t i = 0; i < kMostPipelined; ++i) {
+    ASSERT_EQ(answered(kOk), kOk) << i;
+  }
+  EXPECT_THAT(
+      answered(kOk),
+      AllOf(StartsWith(kOk), HasSubstr("HTTP/1.1 503 "), HasSubstr("\r\nRetry-After: 1\r\n"),
+            HasSubstr("reason=too_many_pipelined\r\n"), HasSubstr("Connection: close\r\n")));
+  EXPECT_TRUE(client_->ended());
+  EXPECT_EQ(ends_->outcomes.size(), kMostPipelined + 2);
+  EXPECT_EQ(ends_->outcomes.back().status, 503);
+  EXPECT_EQ(ends_->released, static_cast<int>(kMostPipelined) + 1);
+}
+
+TEST_F(Behaviour20, AsManyMayWaitAsTheLimitSaysForEver) {
+  get();
+  for (std::size_t i = 0; i < kMostPipelined; ++i) {
+    client_->send(kGet);
+  }
+  for (int i = 0; i < 1'000; ++i) {
+    ASSERT_EQ(answered(kOk), kOk);
+    client_->send(kGet);
+  }
+  EXPECT_FALSE(client_->gone());
 }
 
 TEST_F(Behaviour62, AnIdleWebsocketIsAliveForAsLongAsItLikes) {
