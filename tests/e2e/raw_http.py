@@ -509,8 +509,10 @@ class Origin:
                 script(request, peer)
                 peer.busy = False
         except (OSError, Cut) as lost:
-            # A script that expects it catches it; the agents may also cut what a test gave up.
-            if peer.busy and not isinstance(lost, ConnectionError):
+            # A script that expects it catches it; the agents may also reset what a test gave up, and
+            # that may be seen in the next test.
+            reset = isinstance(lost, ConnectionError) or (isinstance(lost, Cut) and lost.how == RST)
+            if peer.busy and not reset:
                 self._failed(lost)
         except BaseException as failure:  # noqa: BLE001: everything else fails the test
             self._failed(failure)
