@@ -151,7 +151,11 @@ def test_the_target_learns_which_identity_dialed_and_nobody_can_pretend(programs
     request = urllib.request.Request(access["status"]["url"], headers={"X-Who": "somebody"})
     with urllib.request.urlopen(request, timeout=20) as answer:
         seen = answer.read().decode().lower()
-    assert f"x-who: {dialer.name}" in seen and "somebody" not in seen
+    assert "somebody" not in seen
+    if ziti.version.startswith("v1."):
+        assert "x-who" not in seen  # routers of that age do not tell
+    else:
+        assert f"x-who: {dialer.name}" in seen
 
 
 def terminators(ziti, service):

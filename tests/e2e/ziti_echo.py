@@ -24,8 +24,8 @@ class Echo(socketserver.ThreadingTCPServer):
             except OSError:
                 pass  # the network broke
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), self.Handler)
+    def __init__(self, port=0):
+        super().__init__(("127.0.0.1", port), self.Handler)
         self.address = f"127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 

@@ -79,6 +79,7 @@ class TcpDialer:
     """The listener of an access of ours, or of the SDK's bridge."""
 
     def __init__(self, address):
+        self.address = address
         host, _, port = address.rpartition(":")
         self._address = host, int(port)
 
@@ -188,30 +189,61 @@ class Case:
             raise
 
     def _bridge(self, programs, ready, *arguments):
-        bridge = programs.program(sys.executable, "-B", SUPPORT / "sdk_peer.py", *arguments, title="openziti SDK")
-        self._bridges.append(bridge)
-        return bridge.wait_line(ready)
+        """The SDK's process. Where it finds no router at first, it tries again too late for a test: it is started anew."""
+        command = (sys.executable, "-B", SUPPORT / "sdk_peer.py", *arguments)
+        for patience in (3, 10, 30):
+            bridge = programs.program(*command, title="openziti SDK")
+            self._bridges.append(bridge)
+            try:
+                return bridge.wait_line(ready, patience)
+            except AssertionError:
+                if patience == 30:
+                    raise
+            self._bridges.pop().end()
+        return None
+
+    def make_target(self):
+        """What hosts other than edge_client.py connect to, at .target."""
+        return TcpHost()
 
     def _host(self, kind, programs, loop):
         if kind == "edge":
             self.host = EdgeHost(loop, self.hosting, self.service)
         else:
-            self.host = TcpHost()
+            self.host = self.make_target()
             if kind == "sdk":
-                self._bridge(programs, "^hosting", "host", self.hosting.path, self.service.name, self.host.target)
+                self._sdk_host(programs)
             else:
                 self._agents.share(self.service, f"tcp://{self.host.target}")
         self._closing.append(self.host)
+
+    def _sdk_host(self, programs):
+        self._bridge(programs, "^hosting", "host", self.hosting.path, self.service.name, self.host.target)
 
     def _dialer(self, kind, programs, loop):
         if kind == "edge":
             self.dialer = EdgeDialer(loop, self.dialing, self.service)
         elif kind == "sdk":
-            line = self._bridge(programs, r"^listening on (\S+)", "dial", self.dialing.path, self.service.name)
-            self.dialer = TcpDialer(line.group(1))
+            self._sdk_dialer(programs)
         else:
             self.dialer = TcpDialer(self._agents.access(self.service, "--tcp"))
         self._closing.append(self.dialer)
+
+    def _sdk_dialer(self, programs):
+        line = self._bridge(programs, r"^listening on (\S+)", "dial", self.dialing.path, self.service.name)
+        self.dialer = TcpDialer(line.group(1))
+
+    def sdk_anew(self, programs):
+        """The SDK's ends from the beginning: what they make of a break is their own matter."""
+        while self._bridges:
+            self._bridges.pop().end()
+        host, dialer = self.kinds
+        eventually(lambda: self.ziti.version, "the controller is there")
+        if host == "sdk":
+            self._sdk_host(programs)
+            self.service.hosted()  # what is left of the last one is gone, too
+        if dialer == "sdk":
+            self._sdk_dialer(programs)
 
     def connect(self):
         """Both ends of a new connection, the dialer's and the host's; one byte went through it."""
