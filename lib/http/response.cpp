@@ -89,9 +89,13 @@ bool Exchange::invite() {
   if (telling_) {
     return true;  // it has not read what it was told before
   }
-  invited_ = true;
   const auto put = client_.stream().try_write(net::as_buffer(kContinue));
-  return put && *put == kContinue.size();
+  if (!put) {
+    // Others may fill the connection that it shares with them: then the upstream's 100 is its only.
+    return put.error() == Errc::would_block;
+  }
+  invited_ = true;
+  return *put == kContinue.size();
 }
 
 // No response, or none that can be passed on: tries again, or tells the client why.

@@ -52,6 +52,9 @@ void OverlayLink::attach(overlay::Network& network) {
 
 void OverlayLink::detach(std::move_only_function<void()> done) {
   network_ = nullptr;
+  if (Slot* const here = slot(listens_.loop)) {
+    here->network = nullptr;  // what runs next on the control loop may dial
+  }
   absent_since_ = std::chrono::system_clock::now();
   // The control loop's; the last of the loops and of our own listens calls `done`.
   struct Pending {

@@ -219,8 +219,10 @@ class ShareRunner final : public Runner {
       count(true);
     } else if (!draining_) {
       // A client's connection failed, or the check's own: whether it lasts is seen soon.
-      check_.arm(around_.control.now() + around_.settings.target_check_again,
-                 [this] { check_target(); });
+      const net::TimePoint soon = around_.control.now() + around_.settings.target_check_again;
+      if (!check_.armed() || check_.when() > soon) {
+        check_.arm(soon, [this] { check_target(); });
+      }
     }
     if (error.empty() ? target_hop_.up() : target_hop_.down(error)) {
       update();

@@ -24,7 +24,12 @@ Supervisor::Supervisor(net::Loop& control, std::vector<net::Loop*> loops, Settin
               .target_tls = nullptr},
       cut_all_(control) {}
 
-Supervisor::~Supervisor() = default;
+// What still runs, as a check that somebody asked for, finds no network any more.
+Supervisor::~Supervisor() {
+  for (const auto& [name, link] : links_) {
+    link->detach([] {});
+  }
+}
 
 const std::shared_ptr<OverlayLink>& Supervisor::link(const std::string& name) {
   auto& link = links_[name];

@@ -104,9 +104,14 @@ net::awaitable<bool> check_target(const CheckSubject& subject, const Share& shar
 net::awaitable<std::optional<overlay::Dialed>> enter_engine(net::Loop* loop, CheckSubject subject,
                                                             overlay::OpenRequest request) {
   auto [near_end, far_end] = net::make_memory_pair(*loop);
+  // A name that every overlay takes, whatever the share's own is: the engine does not read it.
+  request.service = "doctor";
   auto opened = overlay::start_open(near_end, request);
+  if (!opened) {
+    co_return std::nullopt;
+  }
   auto read = co_await overlay::read_open(far_end, loop->now() + kStepLimit);
-  if (!opened || !read) {
+  if (!read) {
     far_end->reset();
     co_return std::nullopt;
   }
@@ -284,11 +289,14 @@ net::awaitable<void> check_share(CheckSubject subject, CheckOptions options, Che
   const std::string id = base::new_id();
   const net::TimePoint start = subject.loop->now();
   auto entered = co_await enter_engine(subject.loop, subject,
-                                       {.service = share.service,
+                                       {.service = {},
                                         .kind = http ? StreamKind::http : StreamKind::raw,
                                         .connection_id = id,
                                         .on_behalf_of = "simplonctl doctor"});
   if (!entered) {
+    passes(overlay::broken("share's engine", "it could not be entered",
+                           "a fault of this agent: see its log"),
+           report);
     co_return;
   }
   CheckStep engine = co_await through(

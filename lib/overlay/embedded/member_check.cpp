@@ -18,6 +18,8 @@ using State = CheckStep::State;
 
 // An address that does not answer for so long is as good as gone.
 constexpr std::chrono::seconds kStepLimit{10};
+// Hubs are tried one after another, none any more after this time.
+constexpr std::chrono::seconds kAllLimit{30};
 
 net::awaitable<CheckStep> check_hub(net::Loop* loop, std::string address,
                                     std::shared_ptr<const net::TlsContext> tls) {
@@ -77,8 +79,14 @@ net::awaitable<void> check_member(net::Loop* loop, IdentityFile identity, CheckR
   }
   std::vector<CheckStep> tried;
   tried.reserve(identity.addresses.size());
+  const net::TimePoint last = loop->now() + kAllLimit;
   for (const std::string& address : identity.addresses) {
-    tried.push_back(co_await check_hub(loop, address, *tls));
+    if (loop->now() >= last) {
+      tried.push_back(broken("hub", address + ": not tried, those before it took too long",
+                             "do packets get through to any of them from this host?"));
+    } else {
+      tried.push_back(co_await check_hub(loop, address, *tls));
+    }
   }
   // One address that works is enough.
   const bool enough = std::ranges::find(tried, State::passed, &CheckStep::state) != tried.end();

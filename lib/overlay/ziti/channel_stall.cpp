@@ -12,7 +12,7 @@ using net::Event;
 void ChannelCore::stall(CircuitStream& stream) {
   const net::TimePoint now = loop().now();
   stream.held_up_ = std::max(net::Duration(), stream.held_up_ - (now - stream.resumed_at_));
-  stream.stalled_at_ = now;
+  stream.stalled_at_ = stream.stands_since_ = now;
   stalled_.insert(&stream);
   watch_stalled();
 }
@@ -41,17 +41,21 @@ std::optional<net::TimePoint> ChannelCore::patience(const CircuitStream& stream)
            std::min<net::Duration>(kStalledReader, kBriefStall + kStalledInAll - stream.held_up_);
   }
   // The dials that come to it are behind what nobody reads.
-  return bindings_ != 0 ? std::optional(stream.stalled_at_ + kStalledHost) : std::nullopt;
+  return bindings_ != 0 ? std::optional(stream.stands_since_ + kStalledHost) : std::nullopt;
 }
 
 // Called when a stall begins or ends, and when somebody comes to the channel or leaves it.
 void ChannelCore::watch_stalled() {
-  if (others_wait() && !std::exchange(others_waited_, true)) {
+  if (const bool wait = others_wait(); wait != std::exchange(others_waited_, wait)) {
+    const net::TimePoint now = loop().now();
     for (CircuitStream* const stream : stalled_) {
-      stream->stalled_at_ = loop().now();  // so far it harmed nobody
+      if (wait) {
+        stream->stalled_at_ = now;  // so far it harmed nobody
+      } else {
+        stream->held_up_ += now - stream->stalled_at_;  // who gave up on it comes again
+      }
     }
   }
-  others_waited_ = others_wait();
   std::optional<net::TimePoint> next;
   for (const CircuitStream* const stream : stalled_) {
     if (const auto until = patience(*stream)) {

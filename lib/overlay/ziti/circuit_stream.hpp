@@ -82,6 +82,7 @@ class CircuitStream final : public net::Stream {
   bool stalled_ = false;         // its unread bytes stop the channel's reading
   bool announced_ = false;       // a Data message went out
   net::TimePoint stalled_at_{};  // or since when others wait
+  net::TimePoint stands_since_{};
   net::TimePoint resumed_at_{};
   net::Duration held_up_{};        // others, by earlier stalls, less what was forgiven
   bool sends_fin_always_ = false;  // the peer announced it

@@ -161,11 +161,13 @@ void ControlDesk::doubt_login(const Router& router, const std::string& token) {
 
 net::awaitable<void> ControlDesk::ask_about_login(std::shared_ptr<ControlDesk> self,
                                                   std::string token) {
-  const auto controller = self->controller_.lock();
-  if (controller != nullptr) {
-    auto confirming = controller->confirm_login(token, self->loop_.now() + kConfirmTimeout);
-    const bool good = co_await std::move(confirming);
-    if (good) {
+  // The controller is not kept while it answers.
+  std::optional<net::awaitable<bool>> confirming;
+  if (const auto controller = self->controller_.lock()) {
+    confirming = controller->confirm_login(token, self->loop_.now() + kConfirmTimeout);
+  }
+  if (confirming) {
+    if (co_await *std::move(confirming)) {
       self->confirmed_until_ = self->loop_.now() + kConfirmedFor;
       self->report_refusals();
     } else {

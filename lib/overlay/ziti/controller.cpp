@@ -140,6 +140,7 @@ void Controller::Impl::set_status(LinkState state, std::string error) {
 
 void Controller::Impl::forget_sessions() {
   sessions_.clear();
+  ++logins_;
   listed_once_ = false;
   last_change_.clear();
 }

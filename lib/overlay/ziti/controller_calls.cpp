@@ -312,8 +312,9 @@ net::awaitable<Controller::Impl::Outcome<ServiceSession>> Controller::Impl::sess
     }
   }
   self->sessions_[key].making = true;
+  const std::uint64_t login = self->logins_;
   auto made = co_await make_session(self, key, deadline);
-  if (!self->ended_) {
+  if (!self->ended_ && login == self->logins_) {  // else another one may be in the making
     Kept& kept = self->sessions_[key];
     kept.making = false;
     kept.session.reset();

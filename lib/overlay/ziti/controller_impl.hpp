@@ -115,6 +115,7 @@ class Controller::Impl : public std::enable_shared_from_this<Controller::Impl> {
   Signal made_;                              // a session was made, or not
   Signal asked_;                             // routers were told, or not
   std::map<std::string, Service> services_;  // by name
+  std::uint64_t logins_ = 0;                 // whose sessions were forgotten
   bool listed_once_ = false;                 // in this login
   bool listing_ = false;
   std::uint64_t lists_ = 0;  // that have ended, well or not

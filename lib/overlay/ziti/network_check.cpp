@@ -23,6 +23,8 @@ using std::chrono::system_clock;
 
 // One step: a host that does not answer for so long is as good as gone.
 constexpr seconds kStepLimit{10};
+// Alternatives are tried one after another, none any more after this time.
+constexpr seconds kAllLimit{30};
 // A clock that is further off makes certificates and tokens of the other side "not valid yet".
 constexpr seconds kClockTolerance{60};
 // Of a network with very many routers.
@@ -161,6 +163,11 @@ net::awaitable<std::vector<CheckStep>> check_controller(
     out.push_back(co_await check_api(loop, url, *std::move(address), std::move(tls)));
   }
   co_return out;
+}
+
+CheckStep not_tried(std::string hop, const std::string& place) {
+  return broken(std::move(hop), place + ": not tried, those before it took too long",
+                "do packets get through to any of them from this host?");
 }
 
 bool failed(const std::vector<CheckStep>& steps) {
@@ -307,8 +314,13 @@ net::awaitable<void> check_network(CheckSubject subject, CheckReport report) {
   const auto rest_tls = context_for(subject.identity, "http/1.1");
   std::vector<std::vector<CheckStep>> controllers;
   controllers.reserve(subject.identity.controllers.size());
+  const net::TimePoint last_controller = loop.now() + kAllLimit;
   for (const std::string& url : subject.identity.controllers) {
-    controllers.push_back(co_await check_controller(&loop, url, rest_tls));
+    if (loop.now() >= last_controller) {
+      controllers.push_back({not_tried("controller", url)});
+    } else {
+      controllers.push_back(co_await check_controller(&loop, url, rest_tls));
+    }
   }
   if (!report_any(std::move(controllers), report)) {
     co_return;
@@ -347,9 +359,14 @@ net::awaitable<void> check_network(CheckSubject subject, CheckReport report) {
   const auto router_tls = context_for(subject.identity, "ziti-edge");
   std::vector<std::vector<CheckStep>> reached;
   reached.reserve(routers->size());
+  const net::TimePoint last_router = loop.now() + kAllLimit;
   for (const OwnRouter& own : *routers) {
-    reached.push_back(
-        {co_await check_router(&loop, own, router_tls, session->token, subject.client_name)});
+    if (loop.now() >= last_router) {
+      reached.push_back({not_tried("router " + own.router.name, to_string(own.router.endpoint))});
+    } else {
+      reached.push_back(
+          {co_await check_router(&loop, own, router_tls, session->token, subject.client_name)});
+    }
   }
   if (!report_any(std::move(reached), report)) {
     co_return;

@@ -137,13 +137,18 @@ class Core final : public std::enable_shared_from_this<Core> {
     return out;
   }
 
-  static net::awaitable<void> check(std::shared_ptr<Core> self, CheckReport report) {
-    co_await check_network({.loop = &self->control_,
-                            .identity = self->identity_,
-                            .controller = self->controller_,
-                            .client_name = self->maker_->client_name,
-                            .hosted = [self] { return self->hosted(); }},
-                           std::move(report));
+  // No coroutine: a check that runs keeps nothing of an overlay that is removed.
+  static net::awaitable<void> check(const std::shared_ptr<Core>& self, CheckReport report) {
+    return check_network({.loop = &self->control_,
+                          .identity = self->identity_,
+                          .controller = self->controller_,
+                          .client_name = self->maker_->client_name,
+                          .hosted =
+                              [weak = std::weak_ptr(self)] {
+                                const auto core = weak.lock();
+                                return core ? core->hosted() : std::vector<HostedService>();
+                              }},
+                         std::move(report));
   }
 
   static net::awaitable<std::expected<std::shared_ptr<Hosting>, Failure>> add(

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "harness.hpp"
+#include "tunnel/overlay_link.hpp"
 
 namespace simplon::tunnel::test {
 namespace {
@@ -75,6 +76,34 @@ TEST_F(TunnelCheckTest, AShareOfRawBytesIsNotAskedForHttp) {
   EXPECT_THAT(hops(steps), ElementsAre("target", "share's engine", "overlay link", "registration",
                                        "overlay", "whole path"));
   expect_whole(steps);
+}
+
+TEST_F(TunnelCheckTest, AShareOfAnyNameIsTriedWhole) {
+  Origin origin(loop_, http_origin());
+  host_network_.any_names = true;
+  ready(host_, create(host_, {.name = "odd",
+                              .spec = Share{.service = "My Service",
+                                            .overlay = {},
+                                            .target = origin.target("http")}}));
+  host_network_.set_link(overlay::LinkState::down, "the hub is gone");
+  const auto steps = check(host_, "odd");
+  EXPECT_THAT(hops(steps), ElementsAre("target", "target HTTP", "share's engine", "overlay link"));
+  expect_broken(steps, "overlay link");
+}
+
+TEST_F(TunnelCheckTest, ANetworkThatWasTakenAwayIsNotDialedByWhatRunsNext) {
+  const auto link = std::make_shared<OverlayLink>("default", loop_, std::vector{&loop_});
+  link->attach(host_network_);
+  while (loop_.poll() > 0) {
+  }
+  link->detach([] {});
+  const auto dialed = net::test::start(
+      loop_, link->dial(loop_, {.service = "demo",
+                                .connection_id = "c",
+                                .deadline = loop_.now() + std::chrono::seconds(9)}));
+  ASSERT_TRUE(until([&] { return dialed->has_value(); }));
+  ASSERT_FALSE(**dialed);
+  EXPECT_EQ((**dialed).error().code, base::Errc::link_lost);
 }
 
 TEST_F(TunnelCheckTest, ATargetThatDoesNotAnswerIsTheOnlyStep) {
