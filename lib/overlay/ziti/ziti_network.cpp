@@ -130,6 +130,7 @@ class Core final : public std::enable_shared_from_this<Core> {
 
   std::vector<HostedService> hosted() const {
     std::vector<HostedService> out;
+    out.reserve(hostings_.size());
     for (const auto& [service, hosting] : hostings_) {
       out.push_back(
           {.name = service, .terminators = hosting->established(), .status = hosting->status()});
