@@ -9,33 +9,6 @@
 namespace simplon::overlay::test {
 namespace {
 
-/// Writes without end, as fast as the stream takes it; counts.
-class Flood final : public net::Waiter {
- public:
-  explicit Flood(StreamPtr stream) : stream_(std::move(stream)) { pump(); }
-  ~Flood() { stream_->cancel_wait(net::Event::writable); }
-  std::size_t written = 0;
-  std::size_t largest = 0;  // in one try
-
- private:
-  void ready(net::Event, std::error_code) override { pump(); }
-  void pump() {
-    while (true) {
-      const auto put = stream_->try_write(bytes_);
-      if (!put) {
-        if (put.error() == Errc::would_block) {
-          stream_->wait(net::Event::writable, *this);
-        }
-        return;
-      }
-      written += *put;
-      largest = std::max(largest, *put);
-    }
-  }
-  StreamPtr stream_;
-  std::vector<std::byte> bytes_ = std::vector<std::byte>(256 * 1024);
-};
-
 /// Reads all there is, as soon as it is there.
 class Drain final : public net::Waiter {
  public:

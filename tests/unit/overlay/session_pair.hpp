@@ -2,6 +2,8 @@
 // that writes its frames by hand. Owned by a test, on its thread.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +24,33 @@ using net::test::pattern;
 using net::test::Probe;
 using net::test::read_now;
 using net::test::settle;
+
+/// Writes without end, as fast as the stream takes it; counts.
+class Flood final : public net::Waiter {
+ public:
+  explicit Flood(StreamPtr stream) : stream_(std::move(stream)) { pump(); }
+  ~Flood() { stream_->cancel_wait(net::Event::writable); }
+  std::size_t written = 0;
+  std::size_t largest = 0;  // in one try
+
+ private:
+  void ready(net::Event, std::error_code) override { pump(); }
+  void pump() {
+    while (true) {
+      const auto put = stream_->try_write(bytes_);
+      if (!put) {
+        if (put.error() == Errc::would_block) {
+          stream_->wait(net::Event::writable, *this);
+        }
+        return;
+      }
+      written += *put;
+      largest = std::max(largest, *put);
+    }
+  }
+  StreamPtr stream_;
+  std::vector<std::byte> bytes_ = std::vector<std::byte>(256 * 1024);
+};
 
 /// One side's session and what it told.
 struct End {

@@ -15,29 +15,6 @@ constexpr std::size_t kMiB = 1024UL * 1024;
 /// Bytes in a millisecond.
 constexpr std::size_t kGigabit = 125'000;
 
-/// Writes without end.
-class Source final : public net::Waiter {
- public:
-  explicit Source(StreamPtr stream) : stream_(std::move(stream)) { pump(); }
-  ~Source() { stream_->cancel_wait(net::Event::writable); }
-
- private:
-  void ready(net::Event, std::error_code) override { pump(); }
-  void pump() {
-    while (true) {
-      const auto put = stream_->try_write(bytes_);
-      if (!put) {
-        if (put.error() == Errc::would_block) {
-          stream_->wait(net::Event::writable, *this);
-        }
-        return;
-      }
-    }
-  }
-  StreamPtr stream_;
-  std::vector<std::byte> bytes_ = std::vector<std::byte>(64 * 1024);
-};
-
 /// Reads all that is there until it is told to stop.
 class Sink final : public net::Waiter {
  public:
@@ -93,7 +70,7 @@ struct Far {
     here = client.open();
     link->run(4 * one_way + milliseconds(4));
     there = server.inbound.at(0);
-    source = std::make_unique<Source>(here);
+    source = std::make_unique<Flood>(here);
     sink = std::make_unique<Sink>(there);
   }
 
@@ -114,7 +91,7 @@ struct Far {
   End server;
   StreamPtr here;
   StreamPtr there;
-  std::unique_ptr<Source> source;
+  std::unique_ptr<Flood> source;
   std::unique_ptr<Sink> sink;
 };
 
